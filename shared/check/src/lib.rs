@@ -1,0 +1,1 @@
+//! An expectation, an observation, and the pure verdict between them.

@@ -1,0 +1,1 @@
+//! pilotage.yaml: environments, targets, policies and people.

@@ -1,0 +1,1 @@
+//! The descriptor: what one service should be, resolved for one environment.

@@ -1,0 +1,1 @@
+//! A named source text, byte spans in it, labelled messages, and their renderings.

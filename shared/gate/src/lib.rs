@@ -1,0 +1,1 @@
+//! The questions asked of a push: evidence in, verdict with evidence out.

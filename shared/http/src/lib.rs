@@ -1,0 +1,1 @@
+//! The one way HTTP leaves the house: TLS, proxies, time limits, credentials.

@@ -1,0 +1,1 @@
+//! The record of decisions and releases, kept in git itself.

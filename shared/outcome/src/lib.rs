@@ -1,0 +1,1 @@
+//! What a step says when it ends: report, JUnit, output lines and exit code.

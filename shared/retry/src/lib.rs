@@ -1,0 +1,1 @@
+//! A retry policy, its pure schedule, and the loop that obeys it.

@@ -1,0 +1,1 @@
+//! The frame every binary runs in: flags, logs, signals, deadline, reports, exit.

@@ -1,0 +1,3 @@
+//! The `pilotage-deploy` binary.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The `pilotage-git-monitor` binary.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The `pilotage-healthcheck` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Says what a release does to the people who want to know.

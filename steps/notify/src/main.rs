@@ -1,0 +1,3 @@
+//! The `pilotage-notify` binary.
+
+fn main() {}

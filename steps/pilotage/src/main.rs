@@ -1,0 +1,3 @@
+//! The `pilotage` binary.
+
+fn main() {}

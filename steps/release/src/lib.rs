@@ -1,0 +1,1 @@
+//! One release from begin to finish: plan, lease, stages, judgement, record.

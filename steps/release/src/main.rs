@@ -1,0 +1,3 @@
+//! The `pilotage-release` binary.
+
+fn main() {}
