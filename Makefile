@@ -1,0 +1,38 @@
+# The commands of this repository. `make` alone prints them.
+
+CARGO ?= cargo
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fmt audit bench clean
+
+help:  ## print this
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo:  ## watch Pilotage work: pushes become gated, deployed, proved and announced releases
+	@tests/setup demo
+	@echo "Building (the first time takes some minutes) …"
+	@$(CARGO) build --quiet --locked --workspace --bins
+	@$(CARGO) run --quiet --locked -p pilotage-tests --bin demo
+
+test: lint  ## everything CI checks: formatting, lints, walls, licences, unit, contract and end-to-end tests
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) test --locked --workspace --no-fail-fast
+
+lint:  ## formatting and clippy, with warnings as errors
+	@tests/setup test
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+fmt:  ## format the code
+	$(CARGO) fmt --all
+
+bench:  ## measure, and print ratios against a peer or a floor in the same run
+	@tests/setup test
+	$(CARGO) build --quiet --locked --release --workspace --bins
+	$(CARGO) run --quiet --locked --release -p pilotage-tests --bin bench
+
+audit:  ## advisories, licences and bans by cargo-deny (needs the network)
+	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
+	cargo deny check
+
+clean:  ## remove what was built
+	$(CARGO) clean
