@@ -1,0 +1,62 @@
+use std::fmt;
+use std::str::FromStr;
+
+use crate::{GrammarError, text_serde};
+
+/// A regular expression with exactly one group, which encloses what is looked for: `version=([0-9.]+)`.
+/// Matching takes time linear in the text, whatever the expression.
+#[derive(Clone, Debug)]
+pub struct Pattern(regex::Regex);
+
+/// A compiled expression larger than this is refused: the text of it may come from git.
+const COMPILED_BYTES: usize = 1 << 20;
+
+impl Pattern {
+    /// What the group encloses at the first match.
+    #[must_use]
+    pub fn find<'t>(&self, text: &'t str) -> Option<&'t str> {
+        self.0.captures(text)?.get(1).map(|group| group.as_str())
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Eq for Pattern {}
+
+impl FromStr for Pattern {
+    type Err = GrammarError;
+
+    fn from_str(text: &str) -> Result<Self, GrammarError> {
+        if text.is_empty() {
+            return Err(GrammarError::Empty);
+        }
+        let regex = regex::RegexBuilder::new(text)
+            .size_limit(COMPILED_BYTES)
+            .build()
+            .map_err(|error| {
+                // The first lines draw the expression again; the last one says what is wrong.
+                let text = error.to_string();
+                let last = text.lines().last().unwrap_or_default();
+                GrammarError::Regex(last.trim_start_matches("error: ").to_owned())
+            })?;
+        match regex.captures_len() - 1 {
+            1 => Ok(Self(regex)),
+            groups => Err(GrammarError::Groups(groups)),
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0.as_str())
+    }
+}
+
+text_serde!(
+    Pattern,
+    "A regular expression with exactly one group, which encloses the version."
+);
