@@ -203,7 +203,8 @@ fn from_cause(cause: &(dyn Error + 'static)) -> Option<FailureKind> {
 fn tls_problem(error: &rustls::Error) -> TlsProblem {
     match error {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
-            CertificateError::UnknownIssuer => TlsProblem::UnknownIssuer,
+            // An authority of a name we know with a key we do not know: one that was made anew, say.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsProblem::UnknownIssuer,
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsProblem::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 TlsProblem::NotYetValid

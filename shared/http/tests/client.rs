@@ -1,5 +1,10 @@
 //! Clients against real sockets: plain HTTP and TLS without any system roots, proxies, and what each failure is called.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test by panicking"
+)]
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;

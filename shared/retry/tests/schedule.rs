@@ -1,5 +1,10 @@
 //! Properties of the waits, and what a policy refuses.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test by panicking"
+)]
+
 use std::time::Duration as Std;
 
 use pilotage_quantity::Duration;
