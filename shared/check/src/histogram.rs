@@ -8,9 +8,15 @@ pub struct Histogram {
     last: Option<usize>,
 }
 
+/// Different keys that are told apart; an endpoint that says something new each time fills the rest into one.
+const KEYS: usize = 32;
+const OTHER: &str = "other";
+
 impl Histogram {
     /// Counts one more sight of `key`.
     pub fn add(&mut self, key: &str) {
+        let known = self.counts.len() < KEYS || self.counts.iter().any(|(known, _)| known == key);
+        let key = if known { key } else { OTHER };
         let index = match self.counts.iter().position(|(known, _)| known == key) {
             Some(index) => {
                 self.counts[index].1 += 1;

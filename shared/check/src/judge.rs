@@ -159,21 +159,15 @@ fn beginning(body: &[u8]) -> String {
     }
 }
 
-/// At most `most` characters of hostile bytes on one line, with everything escaped that could move a cursor.
+/// At most `most` characters of hostile bytes, on one line and printable.
 fn excerpt(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(most * 4)]);
-    let mut shown = String::new();
-    for character in text.trim().chars().take(most) {
-        let hidden = character.is_control()
-            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-        if hidden {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    if text.trim().chars().count() > most {
-        shown.push('…');
-    }
-    shown
+    let text = text.trim();
+    let shown: String = text.chars().take(most).collect();
+    let more = if text.len() > shown.len() || bytes.len() > most * 4 {
+        "…"
+    } else {
+        ""
+    };
+    format!("{}{more}", pilotage_diagnostic::printable(&shown))
 }

@@ -106,6 +106,8 @@ pub enum TlsProblem {
     Revoked,
     /// The certificate cannot be accepted for another reason.
     BadCertificate,
+    /// The other side does not speak TLS on this port.
+    NotTls,
     /// The handshake ended before a certificate could be judged; a server that is starting may do so.
     Handshake,
 }
@@ -123,6 +125,7 @@ impl fmt::Display for NoAnswer {
             Self::Tls(TlsProblem::NotYetValid) => "tls: not yet valid",
             Self::Tls(TlsProblem::Revoked) => "tls: revoked",
             Self::Tls(TlsProblem::BadCertificate) => "tls: bad certificate",
+            Self::Tls(TlsProblem::NotTls) => "tls: not spoken",
             Self::Tls(TlsProblem::Handshake) => "tls: handshake",
             Self::Timeout => "timeout",
             Self::Unreachable => "unreachable",

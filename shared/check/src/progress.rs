@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -72,15 +73,44 @@ pub struct Attempt {
     pub took: Duration,
     /// What it came to.
     pub verdict: Verdict,
+    /// Why there was no answer, where there was none.
+    pub silence: Option<NoAnswer>,
     /// Whether the end of the wait cut it before its own limit; it then says nothing about the endpoint.
     pub cut: bool,
 }
 
-/// The tries of one round.
+/// The tries of one round, sorted into those that count and those that do not.
 #[derive(Clone, Debug, Default)]
 pub struct Round {
-    /// One for each address; none at all is a failed round.
-    pub attempts: Vec<Attempt>,
+    counted: Vec<Attempt>,
+    set_aside: Vec<Attempt>,
+}
+
+impl Round {
+    /// The tries of all addresses of one name; none at all is a failed round.
+    ///
+    /// Beside another address, two are set aside: one of a kind that this machine has no way to (a name with an IPv6
+    /// address, asked from a host without IPv6), and, of loopback addresses, one where nobody listens: `localhost` has two
+    /// addresses, and a service that listens on one of them is reached by that name.
+    #[must_use]
+    pub fn new(attempts: Vec<Attempt>) -> Self {
+        let loopback = attempts
+            .iter()
+            .all(|a| a.address.is_some_and(|address| address.ip().is_loopback()));
+        let absent = |a: &Attempt| match a.silence {
+            Some(NoAnswer::NoRoute) => true,
+            Some(NoAnswer::Refused) => loopback,
+            _ => false,
+        };
+        if attempts.iter().all(absent) {
+            return Self {
+                counted: attempts,
+                set_aside: Vec::new(),
+            };
+        }
+        let (set_aside, counted) = attempts.into_iter().partition(absent);
+        Self { counted, set_aside }
+    }
 }
 
 /// Where a wait stands.
@@ -119,8 +149,9 @@ pub struct Progress {
     state: State,
     histogram: Histogram,
     first: Vec<Attempt>,
-    latest: std::collections::VecDeque<Attempt>,
+    latest: VecDeque<Attempt>,
     left_out: u32,
+    set_aside: BTreeMap<SocketAddr, String>,
     answered: bool,
     version: Option<String>,
     last: Option<Said>,
@@ -144,8 +175,9 @@ impl Progress {
             state: State::Asking { next: Duration::ZERO },
             histogram: Histogram::default(),
             first: Vec::new(),
-            latest: std::collections::VecDeque::new(),
+            latest: VecDeque::new(),
             left_out: 0,
+            set_aside: BTreeMap::new(),
             answered: false,
             version: None,
             last: None,
@@ -160,19 +192,18 @@ impl Progress {
         }
         self.elapsed = ended;
         self.rounds += 1;
-        let good = !round.attempts.is_empty() && round.attempts.iter().all(|a| a.verdict.is_good());
-        let refused = !good
-            && round
-                .attempts
-                .iter()
-                .all(|a| matches!(&a.verdict, Verdict::NoAnswer(said, _) if said.key == NoAnswer::Refused.to_string()));
-        let terminal = round.attempts.iter().any(|a| a.verdict.terminal());
-        let grace = round
-            .attempts
-            .iter()
-            .any(|a| a.verdict.class() == Some(Class::Grace));
-        for attempt in round.attempts {
+        let counted = &round.counted;
+        let good = !counted.is_empty() && counted.iter().all(|a| a.verdict.is_good());
+        let refused = !good && counted.iter().all(|a| a.silence == Some(NoAnswer::Refused));
+        let terminal = counted.iter().any(|a| a.verdict.terminal());
+        let grace = counted.iter().any(|a| a.verdict.class() == Some(Class::Grace));
+        for attempt in round.counted {
             self.note(attempt);
+        }
+        for attempt in round.set_aside {
+            if let Some(address) = attempt.address {
+                self.set_aside.insert(address, attempt.verdict.said().key.clone());
+            }
         }
         self.grace_since = match (grace, self.grace_since) {
             (false, _) => None,
@@ -303,14 +334,26 @@ impl Progress {
         self.left_out
     }
 
+    /// The addresses whose silence did not count, and why: see [`Round::new`].
+    #[must_use]
+    pub fn set_aside(&self) -> &BTreeMap<SocketAddr, String> {
+        &self.set_aside
+    }
+
+    /// All tries that count.
+    #[must_use]
+    pub fn tries(&self) -> u32 {
+        u32::try_from(self.first.len() + self.latest.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(self.left_out)
+    }
+
     /// One line for people: how it ended, after how many tries, and what they saw.
     #[must_use]
     pub fn summary(&self) -> String {
-        let tries = self.first.len() as u32 + self.latest.len() as u32 + self.left_out;
-        let tries = if tries == 1 {
-            "1 try".to_owned()
-        } else {
-            format!("{tries} tries")
+        let tries = match self.tries() {
+            1 => "1 try".to_owned(),
+            tries => format!("{tries} tries"),
         };
         let elapsed = Elapsed(self.elapsed);
         let seen = if self.histogram.total() == 0 {

@@ -1,0 +1,25 @@
+use pilotage_check::Expectation;
+
+use crate::{Address, HttpRequest};
+
+/// Something that is asked, where it is, and what it has to answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// What people call it: `http /health`.
+    pub name: String,
+    /// Where it is; a name is looked up before each round, and every address it has is asked.
+    pub at: Address,
+    /// What is asked.
+    pub question: Question,
+    /// What has to be answered.
+    pub expectation: Expectation,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// A connection, which is closed at once.
+    Tcp,
+    /// An HTTP answer.
+    Http(HttpRequest),
+}

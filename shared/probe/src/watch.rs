@@ -1,0 +1,109 @@
+use std::net::SocketAddr;
+use std::pin::pin;
+
+use futures::future::join_all;
+use pilotage_check::{Attempt, NoAnswer, Observation, Patience, Progress, Round, State, judge};
+use tokio::time::{Instant, sleep_until};
+
+use crate::{Endpoint, Probe};
+
+/// How a wait ended: its [`Progress`], and whether it was told to stop.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// The fold of all tries: state, timeline, histogram, one-line summary.
+    pub progress: Progress,
+    /// Whether `cancel` ended it before there was a verdict.
+    pub cancelled: bool,
+}
+
+impl Watched {
+    /// Whether the endpoint answered well often enough.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.progress.state() == State::Good
+    }
+}
+
+/// Asks `endpoint` at every address it has, at once and then every interval, until it was well often enough, the
+/// patience is at its end, or `cancel` completes. Never lasts longer than the patience's time-out.
+///
+/// Intervals count from the start of a round to the start of the next; a round that takes longer is followed at once.
+pub async fn watch<P: Probe>(
+    endpoint: &Endpoint,
+    patience: &Patience,
+    probe: &P,
+    cancel: impl Future<Output = ()>,
+) -> Watched {
+    let mut cancel = pin!(cancel);
+    let mut progress = Progress::new(patience.clone());
+    let begin = Instant::now();
+    while let State::Asking { next } = progress.state() {
+        tokio::select! {
+            biased;
+            () = &mut cancel => return Watched { progress, cancelled: true },
+            () = sleep_until(begin + next) => {}
+        }
+        let started = begin.elapsed();
+        if started >= patience.timeout.as_std() {
+            progress.expire(started);
+            break;
+        }
+        let number = progress.rounds() + 1;
+        let round = tokio::select! {
+            biased;
+            () = &mut cancel => return Watched { progress, cancelled: true },
+            round = round(endpoint, patience, probe, number, begin) => round,
+        };
+        let before = progress.last().cloned();
+        progress.feed(round, started, begin.elapsed());
+        if let Some(said) = progress.last()
+            && before.is_none_or(|before| before.key != said.key)
+        {
+            tracing::info!(endpoint = endpoint.name, at = %endpoint.at, round = number, "{}", said.text);
+        }
+    }
+    Watched {
+        progress,
+        cancelled: false,
+    }
+}
+
+async fn round<P: Probe>(
+    endpoint: &Endpoint,
+    patience: &Patience,
+    probe: &P,
+    number: u32,
+    begin: Instant,
+) -> Round {
+    let started = begin.elapsed();
+    let limit = patience.limit_at(started);
+    let clipped = limit < patience.try_timeout.as_std();
+    let attempt = |address: Option<SocketAddr>, observation: &Observation| {
+        let silence = match observation {
+            Observation::NoAnswer { cause, .. } => Some(*cause),
+            _ => None,
+        };
+        Attempt {
+            round: number,
+            address,
+            started,
+            took: begin.elapsed().saturating_sub(started),
+            verdict: judge(&endpoint.expectation, observation),
+            silence,
+            cut: clipped && silence == Some(NoAnswer::Timeout),
+        }
+    };
+    let addresses = match probe.resolve(&endpoint.at, limit).await {
+        Ok(addresses) => addresses,
+        Err(observation) => return Round::new(vec![attempt(None, &observation)]),
+    };
+    let left = limit.saturating_sub(begin.elapsed().saturating_sub(started));
+    let attempt = &attempt;
+    let tries = addresses.into_iter().map(|address| async move {
+        let observation = probe.ask(&endpoint.question, address, left).await;
+        let attempt = attempt(Some(address), &observation);
+        tracing::debug!(endpoint = endpoint.name, %address, round = number, "{}", attempt.verdict.said().text);
+        attempt
+    });
+    Round::new(join_all(tries).await)
+}
