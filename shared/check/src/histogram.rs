@@ -62,3 +62,34 @@ impl fmt::Display for Histogram {
         f.write_str(&parts.join(", "))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_seen_stands_first_then_the_most_frequent() {
+        let mut histogram = Histogram::default();
+        assert_eq!(histogram.to_string(), "");
+        for key in [
+            "refused", "timeout", "timeout", "503", "reset", "reset", "reset", "503",
+        ] {
+            histogram.add(key);
+        }
+        assert_eq!(
+            histogram.to_string(),
+            "503 (2×), reset (3×), timeout (2×), refused (1×)"
+        );
+        assert_eq!(histogram.total(), 8);
+    }
+
+    #[test]
+    fn ever_new_keys_do_not_fill_memory() {
+        let mut histogram = Histogram::default();
+        for number in 0..1_000 {
+            histogram.add(&number.to_string());
+        }
+        assert_eq!(histogram.ranked().len(), KEYS + 1);
+        assert_eq!(histogram.ranked()[0], (OTHER, 968));
+    }
+}

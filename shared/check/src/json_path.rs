@@ -134,3 +134,51 @@ text_serde!(
     JsonPath,
     "A place in a JSON document, such as `$.build.version` or `$.parts[0]`."
 );
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_path_finds_its_place() {
+        let document = json!({"a": {"b": [{"v": "1"}, {"x y": 2}]}, "0": "zero"});
+        for (path, found) in [
+            ("$", Some(document.clone())),
+            ("$.a.b[0].v", Some(json!("1"))),
+            ("$['a'][\"b\"][1]['x y']", Some(json!(2))),
+            ("$.0", Some(json!("zero"))),
+            ("$.a.c", None),
+            ("$.a.b[2]", None),
+            ("$.a[0]", None),
+            ("$[0]", None),
+        ] {
+            let path: JsonPath = path.parse().unwrap();
+            assert_eq!(path.find(&document), found.as_ref(), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_outside_the_subset_is_placed() {
+        for (path, at) in [
+            ("version", 1),
+            ("$version", 2),
+            ("$.", 3),
+            ("$..version", 3),
+            ("$.*", 3),
+            ("$[", 3),
+            ("$[-1]", 3),
+            ("$['a", 5),
+            ("$[0", 4),
+            ("$[99999999999999999999999]", 26),
+            ("$.é*", 4),
+        ] {
+            match path.parse::<JsonPath>() {
+                Err(GrammarError::Path { at: found, .. }) => assert_eq!(found, at, "{path}"),
+                other => panic!("{path}: {other:?}"),
+            }
+        }
+        assert_eq!("".parse::<JsonPath>(), Err(GrammarError::Empty));
+    }
+}

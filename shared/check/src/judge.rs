@@ -171,3 +171,171 @@ fn excerpt(bytes: &[u8], most: usize) -> String {
     };
     format!("{}{more}", pilotage_diagnostic::printable(&shown))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::VersionSource;
+
+    fn answer(status: u16, body: &str) -> Observation {
+        Observation::Http(HttpAnswer {
+            status,
+            body: body.as_bytes().to_vec(),
+            ..HttpAnswer::default()
+        })
+    }
+
+    fn of_version(wanted: &str) -> Expectation {
+        Expectation::Http(HttpExpectation {
+            version: Some((
+                VersionSource::Json("$.version".parse().unwrap()),
+                wanted.to_owned(),
+            )),
+            ..HttpExpectation::default()
+        })
+    }
+
+    fn told(verdict: &Verdict) -> (&str, &str, Option<Class>) {
+        let said = verdict.said();
+        (&said.key, &said.text, verdict.class())
+    }
+
+    #[test]
+    fn a_good_answer_names_the_version_that_gave_it() {
+        let verdict = judge(&of_version("1.4.2"), &answer(200, r#"{"version":"1.4.2"}"#));
+        assert_eq!(told(&verdict), ("200", "200, version 1.4.2", None));
+        assert!(matches!(verdict, Verdict::Good { version: Some(version), .. } if version == "1.4.2"));
+    }
+
+    #[test]
+    fn the_old_version_is_not_good_and_may_go_away() {
+        let verdict = judge(&of_version("1.4.2"), &answer(200, r#"{"version":"1.4.20"}"#));
+        assert_eq!(
+            told(&verdict),
+            (
+                "version 1.4.20",
+                "200, but version 1.4.20 answered where 1.4.2 is expected",
+                Some(Class::Transient)
+            )
+        );
+        let verdict = judge(&of_version("1.4.2"), &answer(200, "up"));
+        assert_eq!(told(&verdict).0, "no version");
+    }
+
+    #[test]
+    fn statuses_are_told_with_what_came_along() {
+        let expectation = Expectation::Http(HttpExpectation::default());
+        for (status, class) in [
+            (401, Class::Terminal),
+            (403, Class::Terminal),
+            (404, Class::Grace),
+            (410, Class::Grace),
+            (429, Class::Transient),
+            (500, Class::Transient),
+            (503, Class::Transient),
+        ] {
+            let verdict = judge(&expectation, &answer(status, "starting\u{1b}[2J\nup"));
+            let text = format!("{status} where 200-299 is expected; body: `starting\\u{{1b}}[2J\\nup`");
+            assert_eq!(
+                told(&verdict),
+                (status.to_string().as_str(), text.as_str(), Some(class))
+            );
+        }
+        let redirect = Observation::Http(HttpAnswer {
+            status: 302,
+            headers: vec![("location".to_owned(), "/login\u{202e}".to_owned())],
+            ..HttpAnswer::default()
+        });
+        assert_eq!(
+            told(&judge(&expectation, &redirect)).1,
+            "302 to `/login\\u{202e}` (redirects are not followed) where 200-299 is expected"
+        );
+    }
+
+    #[test]
+    fn a_status_that_is_asked_for_is_good_whatever_it_is() {
+        let expectation = Expectation::Http(HttpExpectation {
+            status: "404".parse().unwrap(),
+            ..HttpExpectation::default()
+        });
+        assert!(judge(&expectation, &answer(404, "")).is_good());
+        assert!(!judge(&expectation, &answer(200, "")).is_good());
+    }
+
+    #[test]
+    fn a_text_must_be_in_what_was_read() {
+        let expectation = Expectation::Http(HttpExpectation {
+            contains: Some("Shop".to_owned()),
+            ..HttpExpectation::default()
+        });
+        assert!(judge(&expectation, &answer(200, "<h1>Shop</h1>")).is_good());
+        let verdict = judge(&expectation, &answer(200, &"x".repeat(101)));
+        assert_eq!(
+            told(&verdict).1,
+            format!(
+                "200, but the body does not contain `Shop`; body: `{}…`",
+                "x".repeat(100)
+            )
+        );
+        let cut = Observation::Http(HttpAnswer {
+            status: 200,
+            body: b"abc".to_vec(),
+            truncated: true,
+            ..HttpAnswer::default()
+        });
+        assert!(
+            told(&judge(&expectation, &cut))
+                .1
+                .contains("the first 3 bytes of the body do not contain")
+        );
+    }
+
+    #[test]
+    fn silence_is_terminal_only_where_waiting_cannot_help() {
+        let class = |cause| {
+            let observation = Observation::NoAnswer {
+                cause,
+                detail: String::new(),
+                elapsed: Duration::ZERO,
+            };
+            let verdict = judge(&Expectation::Tcp, &observation);
+            assert!(!verdict.is_answer());
+            verdict.class().unwrap()
+        };
+        for cause in [
+            NoAnswer::Refused,
+            NoAnswer::Reset,
+            NoAnswer::Dns,
+            NoAnswer::Timeout,
+            NoAnswer::Unreachable,
+            NoAnswer::NoRoute,
+            NoAnswer::Protocol,
+            NoAnswer::Tls(TlsProblem::Handshake),
+        ] {
+            assert_eq!(class(cause), Class::Transient, "{cause}");
+        }
+        for problem in [
+            TlsProblem::UnknownAuthority,
+            TlsProblem::WrongName,
+            TlsProblem::Expired,
+            TlsProblem::NotYetValid,
+            TlsProblem::Revoked,
+            TlsProblem::BadCertificate,
+            TlsProblem::NotTls,
+        ] {
+            assert_eq!(class(NoAnswer::Tls(problem)), Class::Terminal, "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_to_another_question_proves_nothing() {
+        let connected = Observation::Connected {
+            elapsed: Duration::ZERO,
+        };
+        assert!(judge(&Expectation::Tcp, &connected).is_good());
+        assert!(!judge(&of_version("1"), &connected).is_good());
+        assert!(!judge(&Expectation::Tcp, &answer(200, "")).is_good());
+    }
+}

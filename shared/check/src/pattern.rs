@@ -60,3 +60,36 @@ text_serde!(
     Pattern,
     "A regular expression with exactly one group, which encloses the version."
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactly_one_group_is_needed() {
+        for (text, groups) in [("v", 0), ("(a)(b)", 2), ("(?:a)", 0)] {
+            assert_eq!(
+                text.parse::<Pattern>(),
+                Err(GrammarError::Groups(groups)),
+                "{text}"
+            );
+        }
+        assert_eq!("^v([0-9]+)".parse::<Pattern>().unwrap().find("a v12"), None);
+        assert_eq!(
+            "(?:v)([0-9]+)".parse::<Pattern>().unwrap().find("a-v12"),
+            Some("12")
+        );
+    }
+
+    #[test]
+    fn broken_and_exploding_expressions_are_refused() {
+        let Err(GrammarError::Regex(text)) = "(".parse::<Pattern>() else {
+            panic!("an open group");
+        };
+        assert_eq!(text, "unclosed group");
+        assert!(matches!(
+            "(a{1000}{1000})".parse::<Pattern>(),
+            Err(GrammarError::Regex(_))
+        ));
+    }
+}

@@ -159,3 +159,70 @@ impl schemars::JsonSchema for StatusSet {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn sets_are_read_and_printed_in_one_form() {
+        for (text, printed) in [
+            ("200", "200"),
+            ("200-299", "200-299"),
+            (" 204 , 200", "200,204"),
+            ("200,201,202", "200-202"),
+            ("300-399,200-310", "200-399"),
+        ] {
+            assert_eq!(text.parse::<StatusSet>().unwrap().to_string(), printed);
+        }
+        for bad in [
+            "",
+            "2xx",
+            "200-",
+            "299-200",
+            "99",
+            "600",
+            "+20",
+            "200,,204",
+            "0200",
+            "200-250-299",
+        ] {
+            assert!(bad.parse::<StatusSet>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn json_has_a_number_for_one_status_and_a_text_for_more() {
+        for (json, set) in [("204", "204"), ("\"200-299\"", "200-299"), ("\"200\"", "200")] {
+            assert_eq!(
+                serde_json::from_str::<StatusSet>(json).unwrap(),
+                set.parse().unwrap()
+            );
+        }
+        assert_eq!(
+            serde_json::to_string(&StatusSet::one(204).unwrap()).unwrap(),
+            "204"
+        );
+        assert_eq!(
+            serde_json::to_string(&StatusSet::default()).unwrap(),
+            "\"200-299\""
+        );
+        assert!(serde_json::from_str::<StatusSet>("20").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn printing_keeps_the_set(parts in prop::collection::vec((100u16..600, 0u16..50), 1..6)) {
+            let text: Vec<String> =
+                parts.iter().map(|(from, more)| format!("{from}-{}", (from + more).min(599))).collect();
+            let set: StatusSet = text.join(",").parse().unwrap();
+            prop_assert_eq!(&set.to_string().parse::<StatusSet>().unwrap(), &set);
+            for status in 100..600 {
+                let wanted = parts.iter().any(|(from, more)| (*from..=from + more).contains(&status));
+                prop_assert_eq!(set.contains(status), wanted);
+            }
+        }
+    }
+}

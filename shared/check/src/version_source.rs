@@ -79,3 +79,72 @@ impl fmt::Display for VersionSource {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(body: &str) -> HttpAnswer {
+        HttpAnswer {
+            status: 200,
+            headers: vec![("x-version".to_owned(), " 1.4.2 ".to_owned())],
+            body: body.as_bytes().to_vec(),
+            ..HttpAnswer::default()
+        }
+    }
+
+    #[test]
+    fn each_source_finds_its_version() {
+        let json = VersionSource::Json("$.version".parse().unwrap());
+        let header = VersionSource::Header("X-Version".parse().unwrap());
+        let regex = VersionSource::Regex("v([0-9.]+)".parse().unwrap());
+        let version = |text: &str| Found::Version(text.to_owned());
+        let missing = |text: &str| Found::Missing(text.to_owned());
+        for (source, body, found) in [
+            (&json, r#"{"version":"1.4.2"}"#, version("1.4.2")),
+            (&json, r#"{"version":7}"#, version("7")),
+            (&json, r#"{"version":null}"#, missing("`$.version` is no text")),
+            (&json, r#"{"v":1}"#, missing("there is no `$.version`")),
+            (&json, "<html>", missing("the body is no JSON")),
+            (&header, "", version("1.4.2")),
+            (&VersionSource::Body, "1.4.2\n", version("1.4.2")),
+            (&VersionSource::Body, " \n", missing("the body is empty")),
+            (&regex, "shop v1.4.2 up", version("1.4.2")),
+            (&regex, "shop", missing("`v([0-9.]+)` matches nothing")),
+        ] {
+            assert_eq!(source.find(&answer(body)), found, "{source} {body}");
+        }
+        let other = VersionSource::Header("X-Build".parse().unwrap());
+        assert_eq!(other.find(&answer("")), missing("there is no header `X-Build`"));
+        let cut = HttpAnswer {
+            truncated: true,
+            ..answer("{")
+        };
+        assert_eq!(
+            json.find(&cut),
+            missing("the body is no JSON in the part of the body that was read")
+        );
+    }
+
+    #[test]
+    fn the_written_form_is_the_descriptors() {
+        for (json, source) in [
+            (r#"{"json":"$.version"}"#, "`$.version` of the body"),
+            (r#"{"header":"X-Version"}"#, "the header `X-Version`"),
+            (r#""body""#, "the body"),
+            (r#"{"regex":"v(.)"}"#, "`v(.)` in the body"),
+        ] {
+            let read: VersionSource = serde_json::from_str(json).unwrap();
+            assert_eq!(read.to_string(), source);
+            assert_eq!(serde_json::to_string(&read).unwrap(), json);
+        }
+        for bad in [
+            r#"{"json":"version"}"#,
+            r#"{"header":"a b"}"#,
+            r#"{"regex":"v"}"#,
+            r#"{"regex":"("}"#,
+        ] {
+            assert!(serde_json::from_str::<VersionSource>(bad).is_err(), "{bad}");
+        }
+    }
+}

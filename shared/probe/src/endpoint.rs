@@ -21,5 +21,5 @@ pub enum Question {
     /// A connection, which is closed at once.
     Tcp,
     /// An HTTP answer.
-    Http(HttpRequest),
+    Http(Box<HttpRequest>),
 }
