@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Diagnostic, Label, Severity};
 
-/// A [`Diagnostic`] for reports: plain values, no source text. Readers must ignore keys they do not know.
+/// A diagnostic for reports: plain values, no source text. Readers must ignore keys they do not know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DiagnosticData {
     /// A stable kebab-case name of the kind of problem.

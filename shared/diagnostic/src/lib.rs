@@ -18,6 +18,7 @@
 mod data;
 mod diagnostic;
 mod diagnostics;
+mod excerpt;
 mod nearest;
 mod printable;
 mod render;

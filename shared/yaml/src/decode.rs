@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::decoder::shorten;
 use crate::scalar::integer;
 use crate::text::{text_scalar, unambiguous};
 use crate::{Decoder, Diagnostic, Node, Resolved, Span, Style};
@@ -99,10 +100,7 @@ fn whole_number(node: &Node, cx: &mut Decoder, least: i128, most: i128) -> Optio
         if scalar.style != Style::Plain && digits {
             let error = Diagnostic::error("wrong-type", "expected a whole number, found a text")
                 .at(cx.source(), node.span, "this is a text")
-                .help(format!(
-                    "write `{}`, without quotes",
-                    crate::decoder::shorten(&scalar.text)
-                ));
+                .help(format!("write `{}`, without quotes", shorten(&scalar.text)));
             cx.report(error);
         } else {
             cx.wrong_type(node, EXPECTED);
@@ -112,16 +110,24 @@ fn whole_number(node: &Node, cx: &mut Decoder, least: i128, most: i128) -> Optio
     // `010` is eight to some readers and ten to others.
     let digits = scalar.text.trim_start_matches(['-', '+']);
     if digits.len() > 1 && digits.starts_with('0') {
-        let reason =
-            "it is read differently by different programs; write it in decimal without leading zeros";
-        cx.invalid_value(node, "plain number", &scalar.text, reason);
+        let message = format!(
+            "`{}` is not the same number to every program",
+            shorten(&scalar.text)
+        );
+        let error = Diagnostic::error("invalid-value", message)
+            .at(cx.source(), node.span, "not plain decimal")
+            .help("write it in decimal, without leading zeros");
+        cx.report(error);
         return None;
     }
     match integer(&scalar.text) {
         Some(number) if (least..=most).contains(&number) => Some(number),
         _ => {
-            let reason = format!("it has to be from {least} to {most}");
-            cx.invalid_value(node, "number that fits", &scalar.text, reason);
+            let message = format!(
+                "`{}` is out of range: expected {least} to {most}",
+                shorten(&scalar.text)
+            );
+            cx.error("invalid-value", message, node.span, "out of range");
             None
         }
     }

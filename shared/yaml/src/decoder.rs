@@ -41,7 +41,7 @@ impl Decoder {
             "wrong-type",
             format!("expected {expected}, found {}", node.kind()),
         );
-        self.report(if node.is_null() {
+        self.report(if node.is_null() && node.key_span.is_some() {
             error
                 .at(&source, node.entry_span(), format!("this needs {expected}"))
                 .help("give it a value, or remove the key")

@@ -26,7 +26,7 @@ impl<'n> Fields<'n> {
             entries,
             place: match node.key_span {
                 Some(key) => key,
-                None => first_line(cx, node.span),
+                None => one_line(cx, node.span),
             },
             noun,
             asked: Vec::new(),
@@ -141,8 +141,11 @@ pub(crate) fn ticked(words: &[&str]) -> String {
     words.join(", ")
 }
 
-/// A long map is pointed at by its first line.
-fn first_line(cx: &Decoder, span: Span) -> Span {
-    let length = cx.source().slice(span).find(['\r', '\n']);
-    length.map_or(span, |length| Span::new(span.start, span.start + length))
+/// A map of one line is pointed at as a whole, a longer one by its beginning.
+fn one_line(cx: &Decoder, span: Span) -> Span {
+    if cx.source().slice(span).contains('\n') {
+        Span::at(span.start)
+    } else {
+        span
+    }
 }

@@ -1,3 +1,5 @@
+use std::collections::{HashMap, HashSet};
+
 use crate::{Entry, Node, Value};
 
 /// `base` with `overlay` over it: maps merge key by key, scalars and lists replace, null removes the key. Every part
@@ -7,49 +9,49 @@ pub fn merge(base: &Node, overlay: &Node) -> Node {
     let Value::Mapping(over) = &overlay.value else {
         return overlay.clone();
     };
-    let (entries, span, key_span) = match &base.value {
-        Value::Mapping(entries) => (entries.as_slice(), base.span, base.key_span),
-        Value::Scalar(_) | Value::Sequence(_) => (&[][..], overlay.span, overlay.key_span),
+    let (entries, place) = match &base.value {
+        Value::Mapping(entries) => (entries.as_slice(), base),
+        // Merged with nothing, a map loses the nulls in it: they have nothing to remove.
+        Value::Scalar(_) | Value::Sequence(_) => (&[][..], overlay),
     };
-    let mut merged: Vec<Entry> = Vec::with_capacity(entries.len() + over.len());
-    for entry in entries {
-        match over.iter().find(|other| other.key == entry.key) {
-            None => merged.push(entry.clone()),
-            Some(other) if other.value.is_null() => {}
-            Some(other) => merged.push(merge_entry(&entry.value, other)),
-        }
-    }
-    let empty = Node {
-        value: Value::Mapping(Vec::new()),
-        span: overlay.span,
-        key_span: overlay.key_span,
-    };
-    for other in over {
-        let known = entries.iter().any(|entry| entry.key == other.key);
-        if !known && !other.value.is_null() {
-            // Merged with nothing, a map loses the nulls in it: they have nothing to remove.
-            merged.push(merge_entry(
-                &Node {
-                    span: other.value.span,
-                    key_span: other.value.key_span,
-                    ..empty.clone()
-                },
-                other,
-            ));
-        }
-    }
+    let over_by_key: HashMap<&str, &Entry> = over.iter().map(|entry| (entry.key.as_str(), entry)).collect();
+    let known: HashSet<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+    let kept = entries
+        .iter()
+        .filter_map(|entry| match over_by_key.get(entry.key.as_str()) {
+            None => Some(entry.clone()),
+            Some(other) => merge_entry(&entry.value, other),
+        });
+    let added = over
+        .iter()
+        .filter(|other| !known.contains(other.key.as_str()))
+        .filter_map(|other| merge_entry(&other.value.nothing(), other));
     Node {
-        value: Value::Mapping(merged),
-        span,
-        key_span,
+        value: Value::Mapping(kept.chain(added).collect()),
+        span: place.span,
+        key_span: place.key_span,
     }
 }
 
-fn merge_entry(base: &Node, overlay: &Entry) -> Entry {
+fn merge_entry(base: &Node, overlay: &Entry) -> Option<Entry> {
+    if overlay.value.is_null() {
+        return None;
+    }
     let value = merge(base, &overlay.value);
-    Entry {
+    Some(Entry {
         key: overlay.key.clone(),
         key_span: value.key_span.unwrap_or(overlay.key_span),
         value,
+    })
+}
+
+impl Node {
+    /// An empty list in the place of this node: what a map that is new is merged with.
+    fn nothing(&self) -> Self {
+        Self {
+            value: Value::Sequence(Vec::new()),
+            span: self.span,
+            key_span: self.key_span,
+        }
     }
 }

@@ -298,14 +298,17 @@ impl<'s> Loader<'s> {
         if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
             return self.too_deep(span);
         }
+        let help = help_for(error.kind());
+        // The parser names the text that a tab ends, not the tab.
+        let tab = source.text()[span.start..].find('\t').map(|tab| span.start + tab);
+        let span = tab
+            .filter(|_| help == SPACES)
+            .map_or(span, |tab| Span::new(tab, tab + 1));
         // The end of a line is no place to point at by a character.
-        let span = if source.slice(span).trim().is_empty() {
-            Span::at(span.start)
-        } else {
-            span
-        };
-        let message = format!("this is not YAML: {}", shorten(&error.info()));
-        self.error("yaml-syntax", message, span, "here", help_for(error.kind()));
+        let blank = source.slice(span).trim_matches(['\n', '\r']).is_empty();
+        let span = if blank { Span::at(span.start) } else { span };
+        let message = format!("this is not YAML: {}", error.info());
+        self.error("yaml-syntax", message, span, "here", help);
     }
 }
 
@@ -388,13 +391,15 @@ fn is_forbidden(c: char) -> bool {
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
+const SPACES: &str = "indent with spaces";
+
 fn help_for(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::TabNotAllowed
         | ErrorKind::TabInBlockIndentation
         | ErrorKind::TabInIndentation
         | ErrorKind::TabInPlainScalar
-        | ErrorKind::TabAtBlockScalarStart => "indent with spaces",
+        | ErrorKind::TabAtBlockScalarStart => SPACES,
         ErrorKind::UnexpectedCharacter { .. } => {
             "a text that begins with a special character has to be quoted"
         }
@@ -406,7 +411,9 @@ fn help_for(kind: &ErrorKind) -> &'static str {
         | ErrorKind::ExpectedBlockSequenceEntry => {
             "keys of one map, and items of one list, start in one column"
         }
-        ErrorKind::UnclosedQuotedScalar => "close the text with the quote it began with",
+        ErrorKind::UnclosedQuotedScalar | ErrorKind::InvalidQuotedScalarIndent => {
+            "close the text with the quote it began with"
+        }
         ErrorKind::UnknownQuotedScalarEscape => {
             "in double quotes a backslash is written `\\\\`; in single quotes it is itself"
         }
