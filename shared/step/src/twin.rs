@@ -1,0 +1,406 @@
+//! Every long flag has a twin in the environment: `--cache-dir` and `PILOTAGE_CACHE_DIR`.
+//!
+//! The twins are read from the [`Env`] that was read once and put into the command line in front of what was typed, so
+//! that the parser treats both alike. What was typed wins: a twin is left out when its flag was typed, and also when it
+//! contradicts something that was.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::Env;
+
+/// Why a command line was not accepted.
+#[derive(Debug)]
+pub(crate) enum ParseError {
+    /// What the parser says, and the variable it is about when it is about one. Also help and version.
+    Clap(clap::Error, Vec<String>),
+    /// A variable whose value cannot be the value of its flag.
+    Variable(String),
+}
+
+/// The variable of a long flag.
+pub(crate) fn variable(long: &str) -> String {
+    format!("PILOTAGE_{}", long.to_uppercase().replace('-', "_"))
+}
+
+/// Adds the name of its twin to the help of every flag.
+pub(crate) fn document(command: Command) -> Command {
+    let command = command.mut_args(|arg| match twin(&arg) {
+        None => arg,
+        Some(name) => {
+            let note = format!("[env: {name}]");
+            let with = |text: &clap::builder::StyledStr| match text.to_string() {
+                empty if empty.is_empty() => note.clone(),
+                text => format!("{text} {note}"),
+            };
+            let short = arg.get_help().map_or_else(|| note.clone(), with);
+            match arg.get_long_help().map(with) {
+                Some(long) => arg.help(short).long_help(long),
+                None => arg.help(short),
+            }
+        }
+    });
+    command.mut_subcommands(document)
+}
+
+/// Parses `argv` (the program's name first) with the twins found in `env`.
+pub(crate) fn parse(command: &Command, argv: &[OsString], env: &Env) -> Result<ArgMatches, ParseError> {
+    let mut built = command.clone();
+    built.build();
+    let typed = Typed::read(&built, argv);
+    let mut twins = if typed.asks_for_help {
+        Vec::new()
+    } else {
+        typed.twins(env)?
+    };
+    loop {
+        let line = typed.with(argv, &twins);
+        let error = match command.clone().try_get_matches_from(line) {
+            Ok(matches) => return Ok(matches),
+            Err(error) => error,
+        };
+        let parties = parties(&error);
+        let (from_env, typed_ones): (Vec<&String>, Vec<&String>) = parties
+            .iter()
+            .partition(|flag| twins.iter().any(|twin| twin.is(flag)));
+        if error.kind() == ErrorKind::ArgumentConflict && !from_env.is_empty() && !typed_ones.is_empty() {
+            // Each round takes at least one twin away, so this ends.
+            twins.retain(|twin| !from_env.iter().any(|flag| twin.is(flag)));
+            continue;
+        }
+        let variables = twins
+            .iter()
+            .filter(|twin| from_env.iter().any(|flag| twin.is(flag)))
+            .map(|twin| twin.variable.clone())
+            .collect();
+        return Err(ParseError::Clap(error, variables));
+    }
+}
+
+/// The variable of an argument, when it has one.
+fn twin(arg: &Arg) -> Option<String> {
+    match arg.get_action() {
+        ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version => None,
+        _ if arg.get_env().is_some() => None,
+        _ => arg.get_long().map(variable),
+    }
+}
+
+/// A flag that comes from the environment.
+struct Twin {
+    /// Which of the commands on the line it belongs to: 0 is the program itself.
+    level: usize,
+    long: String,
+    variable: String,
+    tokens: Vec<OsString>,
+}
+
+impl Twin {
+    /// Whether the parser's `--flag <VALUE>` speaks of this one.
+    fn is(&self, flag: &str) -> bool {
+        flag.strip_prefix("--")
+            .and_then(|flag| flag.split([' ', '=', '[']).next())
+            .is_some_and(|long| long.trim_end_matches("...") == self.long)
+    }
+}
+
+/// The arguments that an error of the parser speaks of.
+fn parties(error: &clap::Error) -> Vec<String> {
+    [ContextKind::InvalidArg, ContextKind::PriorArg]
+        .into_iter()
+        .filter_map(|kind| error.get(kind))
+        .flat_map(|value| match value {
+            ContextValue::String(one) => vec![one.clone()],
+            ContextValue::Strings(many) => many.clone(),
+            _ => Vec::new(),
+        })
+        .collect()
+}
+
+/// What stands on the command line, as far as it matters here: which commands, and which flags were typed.
+struct Typed<'a> {
+    /// The commands with the index of the token after each.
+    levels: Vec<(&'a Command, usize)>,
+    flags: BTreeSet<String>,
+    asks_for_help: bool,
+}
+
+impl<'a> Typed<'a> {
+    fn read(command: &'a Command, argv: &[OsString]) -> Self {
+        let mut typed = Self {
+            levels: vec![(command, argv.len().min(1))],
+            flags: BTreeSet::new(),
+            asks_for_help: false,
+        };
+        let mut current = command;
+        let mut index = 1;
+        while let Some(token) = argv.get(index) {
+            index += 1;
+            let Some(token) = token.to_str() else { continue };
+            if token == "--" {
+                break;
+            } else if let Some(flag) = token.strip_prefix("--") {
+                let (name, attached) = match flag.split_once('=') {
+                    Some((name, _)) => (name, true),
+                    None => (flag, false),
+                };
+                let found = current.get_arguments().find(|arg| has_long(arg, name));
+                index += found.map_or(0, |arg| typed.saw(arg, attached));
+            } else if let Some(cluster) = token.strip_prefix('-').filter(|rest| !rest.is_empty()) {
+                for (at, short) in cluster.char_indices() {
+                    let Some(arg) = current.get_arguments().find(|arg| has_short(arg, short)) else {
+                        break;
+                    };
+                    let attached = at + short.len_utf8() < cluster.len();
+                    index += typed.saw(arg, attached);
+                    if arg.get_action().takes_values() {
+                        break;
+                    }
+                }
+            } else if let Some(next) = current.find_subcommand(token) {
+                typed.asks_for_help |= next.get_name() == "help";
+                current = next;
+                typed.levels.push((next, index));
+            } else if current.is_allow_external_subcommands_set() {
+                break;
+            }
+        }
+        typed
+    }
+
+    /// Notes a flag and says how many of the next tokens are its values.
+    fn saw(&mut self, arg: &Arg, attached: bool) -> usize {
+        match arg.get_action() {
+            ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version => {
+                self.asks_for_help = true;
+            }
+            _ => {}
+        }
+        self.flags.insert(arg.get_id().to_string());
+        match arg.get_action().takes_values() && !attached {
+            true => arg.get_num_args().map_or(1, |range| range.min_values()),
+            false => 0,
+        }
+    }
+
+    fn twins(&self, env: &Env) -> Result<Vec<Twin>, ParseError> {
+        let mut done = self.flags.clone();
+        let mut twins = Vec::new();
+        for (level, (command, _)) in self.levels.iter().enumerate() {
+            for arg in command.get_arguments() {
+                let (Some(variable), Some(long)) = (twin(arg), arg.get_long()) else {
+                    continue;
+                };
+                let Some(value) = env.get_os(&variable) else {
+                    continue;
+                };
+                // A global flag is known to every command below its own; it is said once.
+                if done.contains(arg.get_id().as_str()) {
+                    continue;
+                }
+                if arg.is_global_set() {
+                    done.insert(arg.get_id().to_string());
+                }
+                let tokens = tokens(arg, long, &variable, value)?;
+                twins.push(Twin {
+                    level,
+                    long: long.to_owned(),
+                    variable,
+                    tokens,
+                });
+            }
+        }
+        Ok(twins)
+    }
+
+    /// The command line with the twins right behind the commands they belong to.
+    fn with(&self, argv: &[OsString], twins: &[Twin]) -> Vec<OsString> {
+        let mut line = Vec::with_capacity(argv.len() + twins.len());
+        let mut from = 0;
+        for (level, (_, to)) in self.levels.iter().enumerate() {
+            line.extend_from_slice(&argv[from..*to]);
+            from = *to;
+            let own = twins.iter().filter(|twin| twin.level == level);
+            line.extend(own.flat_map(|twin| twin.tokens.iter().cloned()));
+        }
+        line.extend_from_slice(&argv[from..]);
+        line
+    }
+}
+
+fn has_long(arg: &Arg, name: &str) -> bool {
+    arg.get_long() == Some(name) || arg.get_all_aliases().unwrap_or_default().contains(&name)
+}
+
+fn has_short(arg: &Arg, short: char) -> bool {
+    arg.get_short() == Some(short) || arg.get_all_short_aliases().unwrap_or_default().contains(&short)
+}
+
+/// The flag as it would be typed.
+fn tokens(arg: &Arg, long: &str, variable: &str, value: &OsStr) -> Result<Vec<OsString>, ParseError> {
+    let Some(text) = value.to_str() else {
+        return Err(ParseError::Variable(format!("{variable} is not UTF-8")));
+    };
+    let flag = OsString::from(format!("--{long}"));
+    let tokens = match arg.get_action() {
+        ArgAction::SetTrue | ArgAction::SetFalse => match truth(text) {
+            Some(true) => vec![flag],
+            Some(false) => Vec::new(),
+            None => {
+                return Err(ParseError::Variable(format!(
+                    "{variable} is neither `true` nor `false` (nor `1`, `0`, `yes`, `no`, `on`, `off`)"
+                )));
+            }
+        },
+        ArgAction::Count => match (text.parse::<u8>(), truth(text)) {
+            (Ok(count), _) => vec![flag; usize::from(count)],
+            (Err(_), Some(true)) => vec![flag],
+            (Err(_), Some(false)) => Vec::new(),
+            (Err(_), None) => return Err(ParseError::Variable(format!("{variable} is no number"))),
+        },
+        ArgAction::Append => text
+            .lines()
+            .filter(|line| !line.is_empty())
+            .map(|line| OsString::from(format!("--{long}={line}")))
+            .collect(),
+        _ => vec![OsString::from(format!("--{long}={text}"))],
+    };
+    Ok(tokens)
+}
+
+fn truth(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Some(true),
+        "false" | "0" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command() -> Command {
+        Command::new("demo")
+            .arg(Arg::new("deadline").long("deadline").short('d').global(true))
+            .arg(
+                Arg::new("dry-run")
+                    .long("dry-run")
+                    .action(ArgAction::SetTrue)
+                    .global(true),
+            )
+            .arg(
+                Arg::new("verbose")
+                    .long("verbose")
+                    .short('v')
+                    .action(ArgAction::Count)
+                    .global(true),
+            )
+            .arg(Arg::new("url").long("url").conflicts_with("file"))
+            .arg(Arg::new("file").long("file"))
+            .arg(Arg::new("ca").long("ca-file").action(ArgAction::Append))
+            .subcommand(Command::new("plan").arg(Arg::new("out").long("out").required(true)))
+    }
+
+    fn run(argv: &[&str], env: &[(&str, &str)]) -> Result<ArgMatches, ParseError> {
+        let argv: Vec<OsString> = std::iter::once("demo")
+            .chain(argv.iter().copied())
+            .map(OsString::from)
+            .collect();
+        parse(&command(), &argv, &Env::of(env.iter().copied()))
+    }
+
+    fn text(matches: &ArgMatches, id: &str) -> Option<String> {
+        matches.get_one::<String>(id).cloned()
+    }
+
+    #[test]
+    fn a_twin_speaks_where_nothing_was_typed() {
+        let env = [
+            ("PILOTAGE_DEADLINE", "5m"),
+            ("PILOTAGE_DRY_RUN", "1"),
+            ("PILOTAGE_VERBOSE", "2"),
+        ];
+        let matches = run(&[], &env).unwrap();
+        assert_eq!(text(&matches, "deadline").as_deref(), Some("5m"));
+        assert!(matches.get_flag("dry-run"));
+        assert_eq!(matches.get_count("verbose"), 2);
+    }
+
+    #[test]
+    fn what_was_typed_wins_wherever_it_stands() {
+        let env = [("PILOTAGE_DEADLINE", "5m"), ("PILOTAGE_OUT", "there")];
+        for argv in [
+            &["--deadline", "1s", "plan"][..],
+            &["--deadline=1s", "plan"],
+            &["-d1s", "plan"],
+            &["-vd", "1s", "plan"],
+            &["plan", "--deadline", "1s"],
+            &["plan", "-d", "1s"],
+        ] {
+            let matches = run(argv, &env).unwrap();
+            assert_eq!(text(&matches, "deadline").as_deref(), Some("1s"), "{argv:?}");
+            let (_, plan) = matches.subcommand().unwrap();
+            assert_eq!(text(plan, "out").as_deref(), Some("there"), "{argv:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_looks_like_a_command_is_a_value() {
+        let matches = run(&["--deadline", "plan", "plan"], &[("PILOTAGE_OUT", "x")]).unwrap();
+        assert_eq!(text(&matches, "deadline").as_deref(), Some("plan"));
+        assert_eq!(matches.subcommand_name(), Some("plan"));
+    }
+
+    #[test]
+    fn an_empty_twin_is_none_and_false_is_not_given() {
+        let matches = run(&[], &[("PILOTAGE_DEADLINE", ""), ("PILOTAGE_DRY_RUN", "false")]).unwrap();
+        assert_eq!(text(&matches, "deadline"), None);
+        assert!(!matches.get_flag("dry-run"));
+    }
+
+    #[test]
+    fn a_list_has_one_value_a_line() {
+        let matches = run(&[], &[("PILOTAGE_CA_FILE", "a.pem\nb.pem\n")]).unwrap();
+        let files: Vec<&String> = matches.get_many("ca").unwrap().collect();
+        assert_eq!(files, ["a.pem", "b.pem"]);
+    }
+
+    #[test]
+    fn a_twin_that_contradicts_what_was_typed_is_left_out() {
+        let matches = run(&["--url", "u"], &[("PILOTAGE_FILE", "f")]).unwrap();
+        assert_eq!(text(&matches, "url").as_deref(), Some("u"));
+        assert_eq!(text(&matches, "file"), None);
+        let both = run(&[], &[("PILOTAGE_FILE", "f"), ("PILOTAGE_URL", "u")]);
+        let Err(ParseError::Clap(error, variables)) = both else {
+            panic!("two twins that contradict each other are an error");
+        };
+        assert_eq!(error.kind(), ErrorKind::ArgumentConflict);
+        assert_eq!(variables, ["PILOTAGE_URL", "PILOTAGE_FILE"]);
+    }
+
+    #[test]
+    fn a_bad_twin_names_the_variable_and_help_does_not_mind() {
+        let Err(ParseError::Variable(message)) = run(&[], &[("PILOTAGE_DRY_RUN", "maybe")]) else {
+            panic!("`maybe` is refused");
+        };
+        assert!(message.contains("PILOTAGE_DRY_RUN"), "{message}");
+        let Err(ParseError::Clap(error, _)) = run(&["plan", "--help"], &[("PILOTAGE_DRY_RUN", "maybe")])
+        else {
+            panic!("help is an error to the parser");
+        };
+        assert_eq!(error.kind(), ErrorKind::DisplayHelp);
+    }
+
+    #[test]
+    fn help_shows_the_twins() {
+        let help = document(command()).render_help().to_string();
+        for name in ["PILOTAGE_DEADLINE", "PILOTAGE_CA_FILE", "PILOTAGE_DRY_RUN"] {
+            assert!(help.contains(&format!("[env: {name}]")), "{help}");
+        }
+        assert!(!help.contains("PILOTAGE_HELP"), "{help}");
+    }
+}
