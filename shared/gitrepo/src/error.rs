@@ -1,0 +1,282 @@
+use pilotage_name::CommitId;
+
+use crate::RefName;
+
+/// What kind of trouble an [`Error`] is; decides the exit code of the step and whether asking again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// The caller or the user asked for something that cannot be: a malformed path, pattern or update.
+    Usage,
+    /// The server wants other credentials.
+    Auth,
+    /// No such repository, commit or ref.
+    NotFound,
+    /// No answer could be had: network, TLS, a 5xx, something that is no git server.
+    Unavailable,
+    /// The time allowed for the operation is over.
+    Deadline,
+    /// The server answered and said no.
+    Refused,
+    /// The data are damaged.
+    Corrupt,
+    /// The repository is shallow, so questions about ranges have no sound answer.
+    Shallow,
+    /// The disk or the machine failed.
+    Local,
+}
+
+/// Why a repository could not be asked or told; reads well after "failed to …: ".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server refuses these credentials, or wants some.
+    #[error("{url} answered {status}: {}", if *.credentials { "the credentials are not accepted" } else { "it wants credentials and none were given" })]
+    Auth {
+        /// The repository, without credentials.
+        url: String,
+        /// 401 or 403.
+        status: u16,
+        /// Whether credentials were sent.
+        credentials: bool,
+    },
+    /// There is no repository at this place.
+    #[error("there is no git repository at {url}")]
+    NoRepository {
+        /// The place asked.
+        url: String,
+    },
+    /// A commit or another object is not in the repository.
+    #[error("commit {id} is not in the repository")]
+    NoCommit {
+        /// What was looked for.
+        id: CommitId,
+    },
+    /// The listing holds none of the refs asked for. Never to be read as "they were deleted".
+    #[error("{url} lists none of {patterns}")]
+    EmptyListing {
+        /// The repository.
+        url: String,
+        /// What was asked for.
+        patterns: String,
+    },
+    /// No answer could be had.
+    #[error("{url} gives no answer: {detail}")]
+    Unavailable {
+        /// The repository.
+        url: String,
+        /// What went wrong on the way, in words.
+        detail: String,
+    },
+    /// The server failed or asks for patience.
+    #[error("{url} answered {status}")]
+    Status {
+        /// The repository.
+        url: String,
+        /// The HTTP status, such as 500, 503 or 429.
+        status: u16,
+        /// How many seconds it asks to wait, where it says so.
+        retry_after: Option<u64>,
+    },
+    /// Something answered that is no git server, for instance a login page.
+    #[error("{url} is not answered by a git server: {detail}")]
+    NotGit {
+        /// The repository.
+        url: String,
+        /// What came instead.
+        detail: String,
+    },
+    /// The hard end of the operation passed.
+    #[error("{url} did not finish within {seconds} s")]
+    Deadline {
+        /// The repository.
+        url: String,
+        /// The limit that was set.
+        seconds: u64,
+    },
+    /// More came than the limits allow.
+    #[error("{what} is larger than {most} bytes")]
+    TooLarge {
+        /// What was too large.
+        what: String,
+        /// The limit.
+        most: u64,
+    },
+    /// The server answered with an error of its own.
+    #[error("{url} refuses: {detail}")]
+    Refused {
+        /// The repository.
+        url: String,
+        /// The server's words.
+        detail: String,
+    },
+    /// The update would rewrite what the ref holds.
+    #[error("{name} cannot go to {}: it is no descendant of {}", .new.short(), .expected.short())]
+    NotFastForward {
+        /// The ref.
+        name: RefName,
+        /// Where it is.
+        expected: CommitId,
+        /// Where it was told to go.
+        new: CommitId,
+    },
+    /// The repository has no full history.
+    #[error("{place} is a shallow repository")]
+    Shallow {
+        /// The repository or cache.
+        place: String,
+    },
+    /// Objects are damaged or missing.
+    #[error("{place} is damaged: {detail}")]
+    Corrupt {
+        /// The repository or cache.
+        place: String,
+        /// What libgit2 says.
+        detail: String,
+    },
+    /// A path inside a tree that no file can have.
+    #[error("`{path}` is no path inside a repository")]
+    Path {
+        /// The path as given.
+        path: String,
+    },
+    /// A text that is no ref name or pattern.
+    #[error("`{text}` is no ref name")]
+    RefName {
+        /// The text as given.
+        text: String,
+    },
+    /// Another process keeps the cache locked.
+    #[error("another process holds the lock of {path}")]
+    Locked {
+        /// The lock file.
+        path: String,
+    },
+    /// The disk failed.
+    #[error("{path}: {source}")]
+    Disk {
+        /// The file or directory.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The HTTP client cannot be set up, for instance because of a CA file.
+    #[error(transparent)]
+    Http {
+        /// The cause.
+        #[from]
+        source: pilotage_http::HttpError,
+    },
+    /// Updates that contradict each other.
+    #[error("{name} stands twice in one push")]
+    Twice {
+        /// The ref.
+        name: RefName,
+    },
+    /// A commit could not be signed.
+    #[error("the commit cannot be signed: {detail}")]
+    Signing {
+        /// What went wrong.
+        detail: String,
+    },
+    /// libgit2 failed in a way that has no better name here.
+    #[error("{doing}: {source}")]
+    Git {
+        /// What was being done.
+        doing: &'static str,
+        /// The cause.
+        source: git2::Error,
+    },
+}
+
+impl Error {
+    /// The kind of trouble.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Auth { .. } => Class::Auth,
+            Self::NoRepository { .. } | Self::NoCommit { .. } | Self::EmptyListing { .. } => Class::NotFound,
+            Self::Unavailable { .. } | Self::Status { .. } | Self::NotGit { .. } => Class::Unavailable,
+            Self::Deadline { .. } => Class::Deadline,
+            Self::Refused { .. } | Self::NotFastForward { .. } => Class::Refused,
+            Self::Shallow { .. } => Class::Shallow,
+            Self::Corrupt { .. } | Self::TooLarge { .. } => Class::Corrupt,
+            Self::Path { .. }
+            | Self::RefName { .. }
+            | Self::Http { .. }
+            | Self::Twice { .. }
+            | Self::Signing { .. } => Class::Usage,
+            Self::Locked { .. } | Self::Disk { .. } | Self::Git { .. } => Class::Local,
+        }
+    }
+
+    /// Whether the same question may get another answer later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => *status == 429 || *status >= 500,
+            Self::Unavailable { .. } | Self::Deadline { .. } | Self::Locked { .. } => true,
+            Self::Auth { .. }
+            | Self::NoRepository { .. }
+            | Self::NoCommit { .. }
+            | Self::EmptyListing { .. }
+            | Self::NotGit { .. }
+            | Self::TooLarge { .. }
+            | Self::Refused { .. }
+            | Self::NotFastForward { .. }
+            | Self::Shallow { .. }
+            | Self::Corrupt { .. }
+            | Self::Path { .. }
+            | Self::RefName { .. }
+            | Self::Disk { .. }
+            | Self::Http { .. }
+            | Self::Twice { .. }
+            | Self::Signing { .. }
+            | Self::Git { .. } => false,
+        }
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Auth {
+                credentials: true, ..
+            } => Some(
+                "check that the token is not expired and may read (and for the ledger write) this repository",
+            ),
+            Self::Auth {
+                credentials: false, ..
+            } => Some("give PILOTAGE_GIT_USER and PILOTAGE_GIT_PASSWORD (or PILOTAGE_GIT_PASSWORD_FILE)"),
+            Self::NoRepository { .. } => Some(
+                "check the address; many servers also answer so when the credentials may not see the repository",
+            ),
+            Self::NoCommit { .. } => Some("fetch first, or check that the commit was pushed"),
+            Self::EmptyListing { .. } => Some(
+                "check the address and the branch names; nothing is taken for deleted because of an empty answer",
+            ),
+            Self::Unavailable { .. } | Self::Status { .. } => {
+                Some("nothing was concluded from the missing answer; it is asked again the next time")
+            }
+            Self::NotGit { .. } => {
+                Some("check the address: it must be the one `git clone` takes, over the smart HTTP protocol")
+            }
+            Self::Deadline { .. } => Some("allow more time, or find out why the server is slow"),
+            Self::TooLarge { .. } => Some("make it smaller, or raise the limit"),
+            Self::Refused { .. } => Some("the words are the server's own; its rules or hooks decided"),
+            Self::NotFastForward { .. } => {
+                Some("fetch and build on the newest commit; history is never rewritten here")
+            }
+            Self::Shallow { .. } => Some("use a full clone (`git fetch --unshallow`)"),
+            Self::Corrupt { .. } => {
+                Some("a cache may be deleted and is built anew; a repository needs `git fsck`")
+            }
+            Self::Locked { .. } => Some("wait for the other process to end"),
+            Self::Path { .. }
+            | Self::RefName { .. }
+            | Self::Disk { .. }
+            | Self::Http { .. }
+            | Self::Twice { .. }
+            | Self::Signing { .. }
+            | Self::Git { .. } => None,
+        }
+    }
+}
