@@ -1,0 +1,94 @@
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::{Descriptor, FileSource, SecretSource};
+
+impl Descriptor {
+    /// What the descriptor intends, as data: defaults are left out, short forms are written out, maps are sorted, and
+    /// sealed values are replaced by the fact that they are sealed, because sealing the same value twice gives
+    /// different texts. Adding a field with a default to the format changes nothing here.
+    #[must_use]
+    pub fn intent(&self) -> Value {
+        let mut plain = self.clone();
+        for file in plain.files.values_mut() {
+            if let FileSource::Sealed(text) = file {
+                text.clear();
+            }
+        }
+        for secret in plain.secrets.values_mut() {
+            if let SecretSource::Sealed(text) = secret {
+                text.clear();
+            }
+        }
+        serde_json::to_value(&plain).unwrap_or_default()
+    }
+
+    /// The identity of the intent: `v1:` and the sha256 of its canonical JSON in hexadecimal. Files named by `from`
+    /// count by their path only, so call [`Descriptor::with_files`] first.
+    #[must_use]
+    pub fn config_hash(&self) -> String {
+        canonical_hash(&self.intent())
+    }
+}
+
+/// `v1:` and the sha256, in hexadecimal, of the JSON of `value` without white space and with sorted keys (RFC 8785 for
+/// data without fractions).
+#[must_use]
+pub fn canonical_hash(value: &impl Serialize) -> String {
+    let mut text = String::new();
+    write_canonical(&serde_json::to_value(value).unwrap_or_default(), &mut text);
+    let digest = Sha256::digest(text.as_bytes());
+    digest
+        .iter()
+        .fold("v1:".to_owned(), |hash, byte| format!("{hash}{byte:02x}"))
+}
+
+fn write_canonical(value: &Value, text: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_by_key(|(key, _)| *key);
+            text.push('{');
+            for (index, (key, value)) in entries.into_iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                text.push_str(&Value::from(key.as_str()).to_string());
+                text.push(':');
+                write_canonical(value, text);
+            }
+            text.push('}');
+        }
+        Value::Array(items) => {
+            text.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                write_canonical(item, text);
+            }
+            text.push(']');
+        }
+        scalar => text.push_str(&scalar.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_order_of_keys_does_not_count() {
+        let (a, b) = (
+            json!({"b": [1, {"y": 1, "x": "é\n"}], "a": null}),
+            json!({"a": null, "b": [1, {"x": "é\n", "y": 1}]}),
+        );
+        assert_eq!(canonical_hash(&a), canonical_hash(&b));
+        let mut text = String::new();
+        write_canonical(&a, &mut text);
+        assert_eq!(text, r#"{"a":null,"b":[1,{"x":"é\n","y":1}]}"#);
+    }
+}
