@@ -1,1 +1,6 @@
 //! The world the tests run in: git servers, stateful fakes, the demo's service.
+
+pub mod command;
+pub mod contract;
+pub mod gitserver;
+pub mod slack;
