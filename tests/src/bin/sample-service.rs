@@ -128,7 +128,13 @@ fn artifact(path: &Path) -> Result<BTreeMap<String, String>, String> {
             .split_once('=')
             .map(|(key, value)| (key.trim(), value.trim()))
             .filter(|(key, _)| KEYS.contains(key))
-            .ok_or_else(|| format!("{shown}:{}: expected `key = value` with one of {}", index + 1, KEYS.join(", ")))?;
+            .ok_or_else(|| {
+                format!(
+                    "{shown}:{}: expected `key = value` with one of {}",
+                    index + 1,
+                    KEYS.join(", ")
+                )
+            })?;
         values.insert(key.to_owned(), value.to_owned());
     }
     Ok(values)
@@ -186,7 +192,11 @@ async fn serve(behaviour: Rc<Behaviour>) -> std::io::Result<ExitCode> {
         }
     }
     let listener = TcpListener::bind(("127.0.0.1", behaviour.port)).await?;
-    say(&format!("version {} listens on {}", behaviour.version, listener.local_addr()?));
+    say(&format!(
+        "version {} listens on {}",
+        behaviour.version,
+        listener.local_addr()?
+    ));
     // Every connection holds a receiver, so that the last one is known to be gone.
     let (closing, open) = watch::channel(false);
     loop {
@@ -269,19 +279,31 @@ fn answer(behaviour: &Behaviour, begin: Instant, path: &str) -> (&'static str, &
         "/version" => (OK, TEXT, format!("{}\n", behaviour.version)),
         "/health" => {
             let well = behaviour.ever_healthy && begin.elapsed() >= behaviour.healthy_after;
-            let (status, word) = if well { (OK, "ok") } else { ("503 Service Unavailable", "ill") };
+            let (status, word) = if well {
+                (OK, "ok")
+            } else {
+                ("503 Service Unavailable", "ill")
+            };
             let body = serde_json::json!({"status": word, "version": behaviour.version});
             (status, "application/json", format!("{body}\n"))
         }
         other => {
             if let Some(name) = other.strip_prefix("/env/") {
-                return behaviour.variables.get(name).map_or_else(missing, |value| (OK, TEXT, value.clone()));
+                return behaviour
+                    .variables
+                    .get(name)
+                    .map_or_else(missing, |value| (OK, TEXT, value.clone()));
             }
             let below = other.strip_prefix("/file/").map(Path::new);
             let root = behaviour.variables.get("PILOTAGE_FILES");
             match (below, root) {
-                (Some(below), Some(root)) if below.components().all(|part| matches!(part, Component::Normal(_))) => {
-                    std::fs::read_to_string(Path::new(root).join(below)).map_or_else(|_| missing(), |text| (OK, TEXT, text))
+                (Some(below), Some(root))
+                    if below
+                        .components()
+                        .all(|part| matches!(part, Component::Normal(_))) =>
+                {
+                    std::fs::read_to_string(Path::new(root).join(below))
+                        .map_or_else(|_| missing(), |text| (OK, TEXT, text))
                 }
                 _ => missing(),
             }
