@@ -96,8 +96,9 @@ fn case(name: &str, class: &str, status: TestCaseStatus, check: &CheckData) -> T
     if let Some(millis) = check.duration_ms {
         case.set_time(Duration::try_from_secs_f64(millis / 1e3).unwrap_or_default());
     }
+    // What went wrong carries its story itself.
     let story = story(check);
-    if !story.is_empty() {
+    if !story.is_empty() && matches!(check.outcome, CheckOutcome::Passed | CheckOutcome::Skipped) {
         case.set_system_out(clean(&story));
     }
     case
@@ -168,6 +169,9 @@ fn step_story(report: &StepReportData, message: &str) -> String {
             .map(|place| format!("{}:{}:{}: ", place.file, place.line, place.column))
             .unwrap_or_default();
         let _ = writeln!(text, "{place}{}: {}", diagnostic.code, diagnostic.message);
+        for help in &diagnostic.help {
+            let _ = writeln!(text, "  help: {help}");
+        }
     }
     for help in &report.help {
         let _ = writeln!(text, "help: {help}");

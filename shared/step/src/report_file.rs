@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,12 @@ impl ReportFile {
     /// It cannot be written.
     pub(crate) fn prepare(path: &Path) -> io::Result<Self> {
         let name = path.to_owned();
+        if path.as_os_str().is_empty() || path.as_os_str().as_bytes().ends_with(b"/") {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is no name of a file",
+            ));
+        }
         let in_place = |path: &Path| -> io::Result<Way> {
             // Not truncated here: what stands there stays until there is something better.
             let file = OpenOptions::new()
@@ -169,6 +176,13 @@ mod tests {
         assert!(ReportFile::prepare(folder.path()).is_err(), "a folder");
         assert!(ReportFile::prepare(&folder.path().join("no/such/folder")).is_err());
         assert!(ReportFile::prepare(Path::new("")).is_err());
+        assert!(ReportFile::prepare(&folder.path().join("new/")).is_err());
+    }
+
+    #[test]
+    fn mount_points_are_known() {
+        assert!(is_mount_point(Path::new("/proc")));
+        assert!(!is_mount_point(folder().path()));
     }
 
     #[test]

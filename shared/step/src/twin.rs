@@ -190,6 +190,7 @@ impl<'a> Typed<'a> {
         let mut done = self.flags.clone();
         let mut twins = Vec::new();
         for (level, (command, _)) in self.levels.iter().enumerate() {
+            let below = &self.levels[level + 1..];
             for arg in command.get_arguments() {
                 let (Some(variable), Some(long)) = (twin(arg), arg.get_long()) else {
                     continue;
@@ -197,12 +198,19 @@ impl<'a> Typed<'a> {
                 let Some(value) = env.get_os(&variable) else {
                     continue;
                 };
-                // A global flag is known to every command below its own; it is said once.
-                if done.contains(arg.get_id().as_str()) {
+                let id = arg.get_id();
+                if done.contains(id.as_str()) {
                     continue;
                 }
                 if arg.is_global_set() {
-                    done.insert(arg.get_id().to_string());
+                    // It is known to every command below its own; it is said once.
+                    done.insert(id.to_string());
+                } else if !below.is_empty()
+                    && (command.is_args_conflicts_with_subcommands_set()
+                        || below.iter().any(|(command, _)| knows(command, id)))
+                {
+                    // The command that was typed last is the one that is meant.
+                    continue;
                 }
                 let tokens = tokens(arg, long, &variable, value)?;
                 twins.push(Twin {
@@ -229,6 +237,10 @@ impl<'a> Typed<'a> {
         line.extend_from_slice(&argv[from..]);
         line
     }
+}
+
+fn knows(command: &Command, id: &clap::Id) -> bool {
+    command.get_arguments().any(|arg| arg.get_id() == id)
 }
 
 fn has_long(arg: &Arg, name: &str) -> bool {
@@ -353,6 +365,26 @@ mod tests {
         let matches = run(&["--deadline", "plan", "plan"], &[("PILOTAGE_OUT", "x")]).unwrap();
         assert_eq!(text(&matches, "deadline").as_deref(), Some("plan"));
         assert_eq!(matches.subcommand_name(), Some("plan"));
+    }
+
+    #[test]
+    fn of_two_commands_that_know_a_flag_the_last_one_is_meant() {
+        let what = || Arg::new("env").long("env");
+        let command = Command::new("demo")
+            .args_conflicts_with_subcommands(true)
+            .arg(what())
+            .arg(Arg::new("other").long("other"))
+            .subcommand(Command::new("plan").arg(what()));
+        let argv = ["demo", "plan"].map(OsString::from);
+        let env = Env::of([("PILOTAGE_ENV", "qa"), ("PILOTAGE_OTHER", "x")]);
+        let matches = parse(&command, &argv, &env).unwrap();
+        assert_eq!(text(&matches, "env"), None);
+        assert_eq!(
+            text(matches.subcommand().unwrap().1, "env").as_deref(),
+            Some("qa")
+        );
+        let matches = parse(&command, &argv[..1], &env).unwrap();
+        assert_eq!(text(&matches, "env").as_deref(), Some("qa"));
     }
 
     #[test]
