@@ -278,7 +278,12 @@ impl Parsed {
         };
         let merged = overlay.map(|overlay| view::view(base, &overlay.node));
         let node = merged.as_ref().unwrap_or(base);
-        let salvaged = salvage::<Descriptor>(node, &self.source, &[("version", "0")]);
+        let salvaged = salvage::<Descriptor>(
+            node,
+            &self.source,
+            &[("version", "0")],
+            &["env", "files", "secrets"],
+        );
         let mut problems = salvaged.problems.clone();
         let Some(descriptor) = &salvaged.value else {
             return (None, problems);

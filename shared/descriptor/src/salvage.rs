@@ -9,7 +9,8 @@ pub struct Salvaged<T> {
     pub value: Option<T>,
     /// Every problem of the decoding.
     pub problems: Diagnostics,
-    /// The keys of the map that were left out because something in them was wrong, or that were missing.
+    /// The keys of the map that were left out, whole or in part, because something in them was wrong or they were
+    /// missing.
     pub dropped: Vec<String>,
 }
 
@@ -22,9 +23,15 @@ impl<T> Salvaged<T> {
 }
 
 /// Decodes a map; when entries of it are wrong, the others are decoded all the same, so that what they mean can be
-/// checked and every problem of a file is told at once. `stand_ins` are texts for required keys.
+/// checked and every problem of a file is told at once. `stand_ins` are texts for required keys; of a wrong entry whose
+/// key is one of `maps`, only the wrong entries within are left out.
 #[must_use]
-pub fn salvage<T: Decode>(node: &Node, source: &Source, stand_ins: &[(&str, &str)]) -> Salvaged<T> {
+pub fn salvage<T: Decode>(
+    node: &Node,
+    source: &Source,
+    stand_ins: &[(&str, &str)],
+    maps: &[&str],
+) -> Salvaged<T> {
     let mut cx = Decoder::new(source);
     let value = T::decode(node, &mut cx);
     let problems = cx.finish();
@@ -35,11 +42,23 @@ pub fn salvage<T: Decode>(node: &Node, source: &Source, stand_ins: &[(&str, &str
             dropped: Vec::new(),
         };
     };
-    let (bad, good): (Vec<&Entry>, Vec<&Entry>) = entries
-        .iter()
-        .partition(|entry| problems.iter().any(|problem| is_in(entry, node, problem)));
-    let mut kept: Vec<Entry> = good.into_iter().cloned().collect();
-    let mut dropped: Vec<String> = bad.iter().map(|entry| entry.key.clone()).collect();
+    let bad = |entry: &Entry| problems.iter().any(|problem| is_in(entry, node, problem));
+    let mut kept: Vec<Entry> = Vec::new();
+    let mut dropped: Vec<String> = Vec::new();
+    for entry in entries {
+        if !bad(entry) {
+            kept.push(entry.clone());
+            continue;
+        }
+        dropped.push(entry.key.clone());
+        if let Value::Mapping(inner) = &entry.value.value
+            && maps.contains(&entry.key.as_str())
+        {
+            let mut entry = entry.clone();
+            entry.value.value = Value::Mapping(inner.iter().filter(|inner| !bad(inner)).cloned().collect());
+            kept.push(entry);
+        }
+    }
     for (key, text) in stand_ins {
         if !kept.iter().any(|entry| entry.key == *key) {
             kept.push(stand_in(key, text, node.span));

@@ -1,0 +1,136 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use pilotage_yaml::{Decode, Decoder, Fields, Node, record};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Where releases land.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// A Docker host.
+    Docker(DockerTarget),
+    /// A namespace of a Kubernetes cluster.
+    Kubernetes(KubernetesTarget),
+    /// Commands that know how.
+    Command(CommandTarget),
+    /// Processes on this machine, for development.
+    Process(ProcessTarget),
+}
+
+record! {
+    /// A Docker host and its proxy.
+    pub struct DockerTarget: Eq, Default {
+        /// The engine's address; the local socket when nothing is written.
+        pub host: Option<String>,
+        /// What routes users' requests.
+        pub proxy: Option<Proxy>,
+    }
+}
+
+/// What routes users' requests on a Docker host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Proxy {
+    /// HAProxy, steered through its runtime API.
+    Haproxy(Haproxy),
+}
+
+record! {
+    /// The way to an HAProxy.
+    pub struct Haproxy: Eq {
+        /// The runtime API: a socket's path or `host:port`.
+        pub api: String,
+    }
+}
+
+record! {
+    /// A namespace of a Kubernetes cluster.
+    pub struct KubernetesTarget: Eq, Default {
+        /// The namespace; `<project>-<environment>` when nothing is written.
+        pub namespace: Option<String>,
+        /// A context of the kubeconfig.
+        pub context: Option<String>,
+        /// The ingress class of routes.
+        pub ingress_class: Option<String>,
+    }
+}
+
+record! {
+    /// A target of commands that know how to release.
+    pub struct CommandTarget: Eq, Default {
+        /// Makes the target equal to the descriptor: program and arguments.
+        pub deploy: Vec<String>,
+        /// Prints what runs, as JSON.
+        pub status: Vec<String>,
+        /// Switches back.
+        pub undo: Vec<String>,
+    }
+}
+
+record! {
+    /// A target of processes on this machine.
+    pub struct ProcessTarget: Eq {
+        /// The folder where instances and routes are kept.
+        pub state: PathBuf,
+        /// Program and arguments; `{artifact}`, `{service}`, `{version}`, `{environment}`, `{port}` and `{port.NAME}`
+        /// are filled in.
+        pub command: Vec<String>,
+        /// The artifact's path; `{service}` and `{version}` are filled in.
+        pub artifact: String,
+        /// Where the front door listens.
+        pub listen: SocketAddr => address,
+    }
+}
+
+impl Target {
+    /// What kind it is, as the file says it.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Docker(_) => "docker",
+            Self::Kubernetes(_) => "kubernetes",
+            Self::Command(_) => "command",
+            Self::Process(_) => "process",
+        }
+    }
+}
+
+fn address(node: &Node, cx: &mut Decoder) -> Option<SocketAddr> {
+    let text = String::decode(node, cx)?;
+    let address = text.parse().ok();
+    if address.is_none() {
+        cx.invalid_value(
+            node,
+            "address with a port",
+            &text,
+            "write for example `127.0.0.1:8080`",
+        );
+    }
+    address
+}
+
+impl Decode for Target {
+    fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
+        let mut fields = Fields::of(node, cx, "a target")?;
+        let choice = fields.one_of(&["docker", "kubernetes", "command", "process"], cx);
+        fields.finish(cx);
+        let (kind, value) = choice?;
+        match kind {
+            "docker" => DockerTarget::decode(value, cx).map(Self::Docker),
+            "kubernetes" => KubernetesTarget::decode(value, cx).map(Self::Kubernetes),
+            "command" => CommandTarget::decode(value, cx).map(Self::Command),
+            _ => ProcessTarget::decode(value, cx).map(Self::Process),
+        }
+    }
+}
+
+impl Decode for Proxy {
+    fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
+        let mut fields = Fields::of(node, cx, "a proxy")?;
+        let choice = fields.one_of(&["haproxy"], cx);
+        fields.finish(cx);
+        Haproxy::decode(choice?.1, cx).map(Self::Haproxy)
+    }
+}
