@@ -106,14 +106,16 @@ impl Command {
     /// Adds arguments.
     #[must_use]
     pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
-        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self.args
+            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
     /// Sets a variable. There are no others but `PATH`, `HOME` and `TMPDIR`.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self.env
+            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
@@ -168,7 +170,11 @@ impl Command {
             .env("TMPDIR", self.home.path())
             .envs(self.env)
             .current_dir(self.folder.as_deref().unwrap_or(self.home.path()))
-            .stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(if self.stdin.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command
@@ -263,7 +269,9 @@ impl Running {
     ///
     /// It ends, or the patience does, before that.
     pub fn wait_for_stdout(&self, text: &str) -> String {
-        self.stdout.wait_for(text).unwrap_or_else(|seen| self.missed("stdout", text, &seen))
+        self.stdout
+            .wait_for(text)
+            .unwrap_or_else(|seen| self.missed("stdout", text, &seen))
     }
 
     /// As [`Running::wait_for_stdout`], for stderr.
@@ -272,7 +280,9 @@ impl Running {
     ///
     /// As there.
     pub fn wait_for_stderr(&self, text: &str) -> String {
-        self.stderr.wait_for(text).unwrap_or_else(|seen| self.missed("stderr", text, &seen))
+        self.stderr
+            .wait_for(text)
+            .unwrap_or_else(|seen| self.missed("stderr", text, &seen))
     }
 
     fn missed(&self, stream: &str, text: &str, seen: &str) -> String {
@@ -406,8 +416,13 @@ impl fmt::Display for Output {
             (None, Some(signal)) => format!("signal {signal}"),
             (None, None) => "no end".to_owned(),
         };
-        let Self { args, stdout, stderr, .. } = self;
-        write!(f, "{args:?} ended with {end}\n--- stdout\n{stdout}\n--- stderr\n{stderr}")
+        let Self {
+            args, stdout, stderr, ..
+        } = self;
+        write!(
+            f,
+            "{args:?} ended with {end}\n--- stdout\n{stdout}\n--- stderr\n{stderr}"
+        )
     }
 }
 

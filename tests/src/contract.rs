@@ -21,7 +21,7 @@ use crate::command::{Command, Output, PATIENCE, Running};
 /// The published schema of reports.
 const SCHEMA: &str = include_str!("../../shared/outcome/step-report.schema.json");
 /// What no output may hold.
-const SECRET: &str = "xoxb-planted/secret+value&41";
+pub const SECRET: &str = "xoxb-planted/secret+value&41";
 
 /// One binary, and how it is brought into each situation. A situation that it cannot come into is `None`.
 #[derive(Clone, Copy)]
@@ -85,6 +85,13 @@ impl Given {
         }
     }
 
+    /// And this argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
     /// And this variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
@@ -95,7 +102,9 @@ impl Given {
     fn apply(self, command: Command) -> Command {
         self.env
             .into_iter()
-            .fold(command.args(self.args), |command, (name, value)| command.env(name, value))
+            .fold(command.args(self.args), |command, (name, value)| {
+                command.env(name, value)
+            })
     }
 }
 
@@ -204,8 +213,12 @@ impl Contract {
     pub fn help(&self) {
         let output = (self.command)().arg("--help").run();
         self.assert_code(&output, 0);
-        for text in ["Usage:", "--report", "[env: PILOTAGE_REPORT]", "--deadline"] {
-            assert!(output.stdout.contains(text), "{}: no {text} in {output}", self.name);
+        for text in ["Usage:", "--report", "PILOTAGE_REPORT", "--deadline"] {
+            assert!(
+                output.stdout.contains(text),
+                "{}: no {text} in {output}",
+                self.name
+            );
         }
         assert_eq!(output.stderr, "", "{}", self.name);
     }
@@ -231,20 +244,32 @@ impl Contract {
 
     /// Flags have twins in the environment; what was typed wins; a bad value names the variable.
     pub fn environment_twin(&self) {
-        let output = (self.command)().env("PILOTAGE_COLOR", "purple").arg("--no-such-flag").run();
+        let output = (self.command)()
+            .env("PILOTAGE_COLOR", "purple")
+            .arg("--no-such-flag")
+            .run();
         self.assert_code(&output, 2);
         let Some(situation) = self.verdict else { return };
         let world = World::new();
-        let bad = self.given(situation(&world)).env("PILOTAGE_DEADLINE", "soon").run();
+        let bad = self
+            .given(situation(&world))
+            .env("PILOTAGE_DEADLINE", "soon")
+            .run();
         self.assert_code(&bad, 2);
         assert!(bad.stderr.contains("PILOTAGE_DEADLINE"), "{bad}");
 
         let command = self.given(situation(&world));
-        let (twin, typed) = (command.home().join("twin.json"), command.home().join("report.json"));
+        let (twin, typed) = (
+            command.home().join("twin.json"),
+            command.home().join("report.json"),
+        );
         let output = command.env("PILOTAGE_REPORT", &twin).run();
         assert!(output.file("twin.json").contains("step-report/v1"), "{output}");
 
-        let output = self.given(situation(&world)).env("PILOTAGE_REPORT", &typed).run_reported();
+        let output = self
+            .given(situation(&world))
+            .env("PILOTAGE_REPORT", &typed)
+            .run_reported();
         assert_eq!(output.report()["schema"], "step-report/v1", "{output}");
         assert!(!typed.exists(), "what was typed wins: {output}");
     }
@@ -255,10 +280,20 @@ impl Contract {
         let world = World::new();
         let command = self.given(situation(&world)).args(["--output", "json"]);
         let (junit, lines) = (command.home().join("junit.xml"), command.home().join("outputs"));
-        let output = command.arg("--junit").arg(junit).arg("--outputs").arg(lines).run_reported();
+        let output = command
+            .arg("--junit")
+            .arg(junit)
+            .arg("--outputs")
+            .arg(lines)
+            .run_reported();
         let report = output.json();
         assert_valid(&report);
-        assert_eq!(report, output.report(), "{}: stdout and the file tell the same", self.name);
+        assert_eq!(
+            report,
+            output.report(),
+            "{}: stdout and the file tell the same",
+            self.name
+        );
         assert_eq!(report["exit_code"], Value::from(output.code), "{output}");
         assert!(output.file("junit.xml").contains("<testcase"), "{output}");
         assert!(output.file("outputs").contains("outcome="), "{output}");
@@ -266,7 +301,9 @@ impl Contract {
 
     /// A descriptor with an error: 3, and the report says where.
     pub fn bad_descriptor(&self) {
-        let Some(situation) = self.bad_descriptor else { return };
+        let Some(situation) = self.bad_descriptor else {
+            return;
+        };
         let output = self.given(situation(&World::new())).run_reported();
         self.assert_code(&output, 3);
         let report = output.report();
@@ -290,7 +327,10 @@ impl Contract {
     pub fn deadline(&self) {
         let Some(lasting) = self.lasting else { return };
         let world = World::new();
-        let output = self.given((lasting.situation)(&world)).args(["--deadline", "1s"]).run_reported();
+        let output = self
+            .given((lasting.situation)(&world))
+            .args(["--deadline", "1s"])
+            .run_reported();
         self.assert_code(&output, lasting.at_deadline);
         assert_valid(&output.report());
     }
@@ -324,7 +364,11 @@ impl Contract {
         self.assert_code(&output, code);
         let report = output.report();
         assert_valid(&report);
-        assert_eq!((&report["outcome"], &report["signal"]), (&"cancelled".into(), &signal.into()), "{output}");
+        assert_eq!(
+            (&report["outcome"], &report["signal"]),
+            (&"cancelled".into(), &signal.into()),
+            "{output}"
+        );
     }
 
     /// `--dry-run` says what would change and changes nothing.
@@ -337,13 +381,23 @@ impl Contract {
         self.assert_code(&output, 0);
         assert_eq!(world.files(), before, "{}: nothing changed", self.name);
         let report = output.report();
-        assert_eq!((&report["effects"], &report["dry_run"]), (&"none".into(), &true.into()), "{report:#}");
-        assert!(world.connected.try_recv().is_err(), "{}: nobody was asked", self.name);
+        assert_eq!(
+            (&report["effects"], &report["dry_run"]),
+            (&"none".into(), &true.into()),
+            "{report:#}"
+        );
+        assert!(
+            world.connected.try_recv().is_err(),
+            "{}: nobody was asked",
+            self.name
+        );
     }
 
     /// A report that cannot be written is found out before the first effect: 2.
     pub fn unwritable_report(&self) {
-        let Some(situation) = self.effect.or(self.verdict) else { return };
+        let Some(situation) = self.effect.or(self.verdict) else {
+            return;
+        };
         for flag in ["--report", "--junit", "--outputs"] {
             let world = World::new();
             let given = situation(&world);
@@ -352,13 +406,19 @@ impl Contract {
             self.assert_code(&output, 2);
             assert!(output.stderr.contains(flag), "{output}");
             assert_eq!(world.files(), before, "{}: nothing changed", self.name);
-            assert!(world.connected.try_recv().is_err(), "{}: nobody was asked", self.name);
+            assert!(
+                world.connected.try_recv().is_err(),
+                "{}: nobody was asked",
+                self.name
+            );
         }
     }
 
     /// A secret is in no output, in no form.
     pub fn planted_secret(&self) {
-        let Some((variable, situation)) = self.secret else { return };
+        let Some((variable, situation)) = self.secret else {
+            return;
+        };
         let (url, json) = ("xoxb-planted%2Fsecret%2Bvalue%2641", "planted\\/secret");
         let base64 = "eG94Yi1wbGFudGVkL3NlY3JldCt2YWx1ZSY0";
         for format in ["text", "json"] {
@@ -374,7 +434,11 @@ impl Contract {
             assert_valid(&output.report());
             let everything = output.everything();
             for form in [SECRET, url, json, base64, "planted/secret"] {
-                assert!(!everything.contains(form), "{}: {form} in {everything}", self.name);
+                assert!(
+                    !everything.contains(form),
+                    "{}: {form} in {everything}",
+                    self.name
+                );
             }
         }
     }

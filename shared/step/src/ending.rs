@@ -15,7 +15,7 @@ use crate::{CancelReason, Common, Draft, LogFormat, OutputFormat, Stream};
 /// How a run came to its end.
 pub(crate) enum End {
     /// The step returned.
-    Returned(Result<StepReport, Fault>),
+    Returned(Box<Result<StepReport, Fault>>),
     /// The frame dropped it, because it did not stop when it was asked to.
     Forced(CancelReason),
     /// It panicked.
@@ -110,7 +110,7 @@ impl Ending {
         if self.claimed.swap(true, Ordering::SeqCst) {
             return None;
         }
-        let fault = !matches!(&end, End::Returned(Ok(_)));
+        let fault = !matches!(&end, End::Returned(result) if result.is_ok());
         let mut report = conclude(end, reason, &self.draft);
         let invocation = Invocation {
             step: self.step.clone(),
@@ -216,28 +216,10 @@ impl Ending {
 /// The report of a run that came to this end.
 fn conclude(end: End, reason: Option<CancelReason>, draft: &Draft) -> StepReport {
     match end {
-        End::Returned(Ok(report)) => {
-            let mut report = with_identity(report, draft.read());
-            if let Some(CancelReason::Signal(signal)) = reason {
-                report.outcome = Outcome::Cancelled(signal);
-                if report.summary.is_empty() {
-                    report.summary = format!("stopped by {signal}");
-                }
-            }
-            report
-        }
-        End::Returned(Err(fault)) => {
-            let class = fault.class;
-            let mut report = fault.into_report(draft.read());
-            report.outcome = match (reason, class) {
-                (Some(CancelReason::Signal(signal)), _) => Outcome::Cancelled(signal),
-                // Work that is cut short often looks like a peer that went away.
-                (Some(CancelReason::Deadline), Class::Cancelled | Class::Unavailable) => Outcome::Deadline,
-                (None, Class::Cancelled) => Outcome::Internal,
-                _ => report.outcome,
-            };
-            report
-        }
+        End::Returned(result) => match *result {
+            Ok(report) => with_verdict(with_identity(report, draft.read()), reason),
+            Err(fault) => without_verdict(fault, draft.read(), reason),
+        },
         End::Forced(reason) => {
             let message = format!("stopped by force: it did not end by itself after {reason}");
             let mut report = Fault::cancelled(message).into_report(draft.try_read());
@@ -252,6 +234,30 @@ fn conclude(end: End, reason: Option<CancelReason>, draft: &Draft) -> StepReport
             .into_report(draft.try_read())
             .exit_as(ExitCode::Panicked),
     }
+}
+
+/// A signal is the end that was asked for, whatever was found out until then; a verdict beats the deadline.
+fn with_verdict(mut report: StepReport, reason: Option<CancelReason>) -> StepReport {
+    if let Some(CancelReason::Signal(signal)) = reason {
+        report.outcome = Outcome::Cancelled(signal);
+        if report.summary.is_empty() {
+            report.summary = format!("stopped by {signal}");
+        }
+    }
+    report
+}
+
+fn without_verdict(fault: Fault, draft: StepReport, reason: Option<CancelReason>) -> StepReport {
+    let class = fault.class;
+    let mut report = fault.into_report(draft);
+    report.outcome = match (reason, class) {
+        (Some(CancelReason::Signal(signal)), _) => Outcome::Cancelled(signal),
+        // Work that is cut short often looks like a peer that went away.
+        (Some(CancelReason::Deadline), Class::Cancelled | Class::Unavailable) => Outcome::Deadline,
+        (None, Class::Cancelled) => Outcome::Internal,
+        _ => report.outcome,
+    };
+    report
 }
 
 /// The report, with who and where from the notes where it says nothing itself.
@@ -281,13 +287,14 @@ mod tests {
         let terminated = Some(CancelReason::Signal(Signal::Terminate));
         let deadline = Some(CancelReason::Deadline);
         let stopped = Outcome::Cancelled(Signal::Terminate);
-        let passed = || End::Returned(Ok(StepReport::passed()));
-        let fault = |class| End::Returned(Err(Fault::new(class, "no")));
+        let returned = |result| End::Returned(Box::new(result));
+        let passed = || returned(Ok(StepReport::passed()));
+        let fault = |class| returned(Err(Fault::new(class, "no")));
         let table = [
             (passed(), None, Outcome::Passed),
             (passed(), terminated, stopped),
             (passed(), deadline, Outcome::Passed),
-            (End::Returned(Ok(StepReport::failed())), deadline, Outcome::Failed),
+            (returned(Ok(StepReport::failed())), deadline, Outcome::Failed),
             (fault(Class::Cancelled), terminated, stopped),
             (fault(Class::Unavailable), terminated, stopped),
             (fault(Class::Cancelled), deadline, Outcome::Deadline),
@@ -306,7 +313,7 @@ mod tests {
     #[test]
     fn what_was_noted_is_in_the_report_of_every_bad_end() {
         for end in [
-            End::Returned(Err(Fault::internal("no"))),
+            End::Returned(Box::new(Err(Fault::internal("no")))),
             End::Forced(CancelReason::Deadline),
             End::Panicked("no".to_owned()),
         ] {

@@ -200,7 +200,7 @@ where
         };
         watch.run(run(cli, cx))
     });
-    let end = result.unwrap_or_else(|fault| End::Returned(Err(fault)));
+    let end = result.unwrap_or_else(|fault| End::Returned(Box::new(Err(fault))));
     match ending.end(end, cancel.reason()) {
         Some(code) => code,
         // Another thread ends the process at this very moment; it must not be overtaken.
@@ -357,7 +357,7 @@ impl Watched {
         let end = runtime.block_on(async {
             tokio::select! {
                 biased;
-                result = step => End::Returned(result),
+                result = step => End::Returned(Box::new(result)),
                 Ok(reason) = &mut forced => End::Forced(reason),
             }
         });

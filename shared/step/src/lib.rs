@@ -37,6 +37,7 @@
 //! under deadline and signals → write the reports → stdout → exit code. Everything after parsing ends in a report.
 
 mod cancel;
+mod child;
 mod common;
 mod context;
 mod descriptor_args;
@@ -50,6 +51,7 @@ mod supervisor;
 mod twin;
 
 pub use cancel::{Cancel, CancelHandle, CancelReason};
+pub use child::{child_environment, sibling};
 pub use common::{Color, Common, LogFormat, OutputFormat};
 pub use context::{Context, Draft, Stream};
 pub use descriptor_args::DescriptorArgs;

@@ -29,7 +29,8 @@ async fn greet(args: Greet, cx: Context) -> Result<StepReport, Fault> {
 }
 
 fn run(args: &[&str], env: &[(&str, &str)]) -> (ExitCode, String, String) {
-    let clock = Clock::fixed("2026-01-01T12:00:00Z".parse().unwrap());
+    let noon = jiff::Timestamp::constant(1_767_268_800, 0);
+    let clock = Clock::fixed(noon);
     let args = std::iter::once("pilotage-greet").chain(args.iter().copied());
     let (host, stdout, stderr) = Host::captured(args, Env::of(env.iter().copied()), clock);
     let code = run_frame(host, greet);
