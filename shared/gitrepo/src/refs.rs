@@ -71,10 +71,10 @@ impl RefPattern {
         &self.0
     }
 
-    /// The same set as a git refspec's source.
+    /// The same set as a git refspec; libgit2 takes a pattern only with a destination, which a download does not use.
     pub(crate) fn glob(&self) -> String {
         if self.0.ends_with('/') {
-            format!("{}*", self.0)
+            format!("{0}*:{0}*", self.0)
         } else {
             self.0.clone()
         }
