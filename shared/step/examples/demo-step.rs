@@ -51,7 +51,11 @@ enum Ending {
     /// Prints a secret everywhere it can.
     Leak,
     /// Prints a document.
-    Document,
+    Document {
+        /// How many blanks stand in it.
+        #[arg(long, default_value_t = 0)]
+        blanks: usize,
+    },
 }
 
 impl StepCli for Args {
@@ -108,7 +112,10 @@ async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
             Ok(StepReport::passed().text(never.to_string()))
         }
         Ending::Leak => leak(&cx),
-        Ending::Document => Ok(StepReport::document("{\"a\": 1}\n")),
+        Ending::Document { blanks } => {
+            let blanks = " ".repeat(blanks);
+            Ok(StepReport::document(format!("{{\"a\": {blanks}1}}\n")))
+        }
     }
 }
 

@@ -43,15 +43,22 @@ pub fn child_environment(env: &Env, pass: &[&str]) -> Vec<(OsString, OsString)> 
                 None => *pattern == name || *pattern == bare,
             })
     };
-    env.iter().filter(|(name, _)| wanted(name)).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    env.iter()
+        .filter(|(name, _)| wanted(name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// The program of another binary of the house: the one beside the running program, so that one build's steps work
 /// together, else the one that PATH finds.
 #[must_use]
 pub fn sibling(binary: &str) -> PathBuf {
-    let beside = std::env::current_exe().ok().and_then(|own| own.parent().map(|folder| folder.join(binary)));
-    beside.filter(|path| path.is_file()).unwrap_or_else(|| Path::new(binary).to_owned())
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|own| own.parent().map(|folder| folder.join(binary)));
+    beside
+        .filter(|path| path.is_file())
+        .unwrap_or_else(|| Path::new(binary).to_owned())
 }
 
 #[cfg(test)]
@@ -70,8 +77,10 @@ mod tests {
             ("AWS_SECRET_ACCESS_KEY", "x"),
         ]);
         let names = |pass: &[&str]| -> Vec<String> {
-            let mut names: Vec<String> =
-                child_environment(&env, pass).into_iter().map(|(name, _)| name.into_string().unwrap()).collect();
+            let mut names: Vec<String> = child_environment(&env, pass)
+                .into_iter()
+                .map(|(name, _)| name.into_string().unwrap())
+                .collect();
             names.sort();
             names
         };

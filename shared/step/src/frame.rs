@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::ending::{End, Ending, Files};
-use crate::supervisor::{Supervisor, Watch};
+use crate::supervisor::{self, Supervisor, Watch};
 use crate::twin::{self, ParseError};
 use crate::{Cancel, CancelHandle, Common, Context, Draft, Env, Stream, log};
 
@@ -334,12 +334,14 @@ impl Watched {
                             exit(code);
                         }
                     }
-                    // The reports are being written; whoever still sends signals does not want to wait for a pipe
-                    // that nobody empties.
-                    Watch::Over => match signals.recv().await {
-                        Some(Signal::Interrupt) => exit(ExitCode::Interrupted),
-                        Some(Signal::Terminate) => exit(ExitCode::Terminated),
-                        None => {}
+                    // The reports are being written. Stdout may be a pipe that nobody empties: neither the deadline
+                    // nor whoever sends another signal waits for that.
+                    Watch::Over => tokio::select! {
+                        () = supervisor::until(deadline.map(|at| at + cleanup)) => exit(ExitCode::Deadline),
+                        signal = supervisor::next(&mut signals) => exit(match signal {
+                            Signal::Interrupt => ExitCode::Interrupted,
+                            Signal::Terminate => ExitCode::Terminated,
+                        }),
                     },
                 }
             });

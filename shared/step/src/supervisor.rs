@@ -80,14 +80,16 @@ impl Supervisor {
     }
 }
 
-async fn next(signals: &mut mpsc::UnboundedReceiver<Signal>) -> Signal {
+/// The next signal; never, when no more can come.
+pub(crate) async fn next(signals: &mut mpsc::UnboundedReceiver<Signal>) -> Signal {
     match signals.recv().await {
         Some(signal) => signal,
         None => std::future::pending().await,
     }
 }
 
-async fn until(deadline: Option<Instant>) {
+/// Waits for the deadline; forever, when there is none.
+pub(crate) async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,

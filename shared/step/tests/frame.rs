@@ -136,6 +136,18 @@ fn a_document_is_printed_as_it_is_under_every_output() {
 }
 
 #[test]
+fn a_pipe_that_nobody_empties_does_not_outlive_the_deadline_and_the_report_is_written() {
+    let demo = binaries().join("examples/demo-step");
+    let line = format!(
+        "mkfifo pipe; exec 3<>pipe; {} document --blanks 1000000 --deadline 100ms --report report.json >pipe",
+        demo.display()
+    );
+    let output = Command::program("/bin/sh").args(["-c", &line]).run();
+    assert_eq!(output.code, Some(5), "{output}");
+    assert_valid(&output.report());
+}
+
+#[test]
 fn a_reader_that_went_away_is_no_crash_and_a_full_disk_is_no_success() {
     let sh = |line: &str| {
         let demo = binaries().join("examples/demo-step");
