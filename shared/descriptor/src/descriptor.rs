@@ -204,11 +204,4 @@ impl Descriptor {
             Err(missing)
         }
     }
-
-    /// A descriptor file without `environments` that parses back to an equal descriptor.
-    #[must_use]
-    pub fn to_yaml(&self) -> String {
-        // Serializing plain data into a text cannot fail; an empty text would not parse back and be noticed.
-        serde_yaml::to_string(self).unwrap_or_default()
-    }
 }

@@ -20,7 +20,7 @@ record! {
         pub timeout: Duration = Duration::from_secs(60),
         /// From the start of one try to the start of the next.
         pub interval: Duration = Duration::from_millis(500),
-        /// The end of one try.
+        /// The end of one try; never later than the end of the check.
         pub try_timeout: Duration = Duration::from_secs(3),
         /// Consecutive good answers that are needed, from every address.
         pub threshold: u32 = 1,

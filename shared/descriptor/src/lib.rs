@@ -44,6 +44,7 @@ mod smoke;
 mod variable;
 mod version;
 mod view;
+mod write;
 
 pub use descriptor::{Descriptor, Kind, Maintainer, Notify, Regression, Resources, Signal, State, Stop};
 pub use email::is_email;

@@ -27,6 +27,9 @@ pub(crate) fn normalise(descriptor: &mut Descriptor) {
             port.routes.insert(0, route);
         }
     }
+    if let Some(check) = &mut descriptor.healthcheck {
+        check.try_timeout = check.try_timeout.min(check.timeout);
+    }
     let asked = |choice: Choice| asked_by_default(&descriptor.ports, choice).map(|port| port.name.clone());
     let (http, grpc, user) = (asked(Choice::Http), asked(Choice::Grpc), asked(Choice::User));
     for endpoint in descriptor

@@ -58,11 +58,29 @@ pub fn parse(source: &Source) -> Parsed {
     }
 }
 
+const ENVIRONMENTS: &str = "environments";
+
 fn take_overlays(root: &mut Node, cx: &mut Decoder) -> Vec<Overlay> {
     let Value::Mapping(entries) = &mut root.value else {
         return Vec::new();
     };
-    let Some(index) = entries.iter().position(|entry| entry.key == "environments") else {
+    let Some(index) = entries.iter().position(|entry| entry.key == ENVIRONMENTS) else {
+        // The type of a resolved descriptor does not know the word, so it cannot suggest it.
+        if let Some(slip) = entries
+            .iter()
+            .position(|entry| nearest(&entry.key, [ENVIRONMENTS]).is_some())
+        {
+            let key = entries.remove(slip);
+            let shown = pilotage_diagnostic::printable(&key.key);
+            let error = Diagnostic::error("unknown-key", format!("unknown key `{shown}`"))
+                .at(
+                    cx.source(),
+                    key.key_span,
+                    format!("did you mean `{ENVIRONMENTS}`?"),
+                )
+                .help(format!("write `{ENVIRONMENTS}`, or remove the key"));
+            cx.report(error);
+        }
         return Vec::new();
     };
     let environments = entries.remove(index).value;
@@ -294,7 +312,7 @@ impl Parsed {
             descriptor,
             dropped: &salvaged.dropped,
             service: self.service.as_ref(),
-            whole: overlay.is_some() || self.overlays.is_empty(),
+            whole: (overlay.is_some() || self.overlays.is_empty()) && !salvaged.problems.has_errors(),
         };
         problems.extend(rules.check());
         let descriptor = (!problems.has_errors()).then(|| {

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use crate::Host;
 
 record! {
-    /// A port the service listens on.
+    /// A port, which the service listens on.
     pub struct Port: Eq {
         /// How the rest of the descriptor calls it: lower-case letters, digits and hyphens, at most 15.
         pub name: String => name,

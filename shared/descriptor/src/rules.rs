@@ -22,7 +22,7 @@ pub(crate) struct Rules<'a> {
     /// Keys that could not be read: nothing is concluded from their absence.
     pub(crate) dropped: &'a [String],
     pub(crate) service: Option<&'a ServiceName>,
-    /// Whether nothing comes over it: a base with overlays may leave things to them.
+    /// Whether what is missing is missed: a base with overlays may leave things to them, and a key with a typo is there.
     pub(crate) whole: bool,
 }
 

@@ -55,7 +55,8 @@ impl Rules<'_> {
             threshold,
             ..
         } = *check;
-        if try_timeout > timeout {
+        // The default shrinks with the check.
+        if try_timeout > timeout && self.node.at("healthcheck.try_timeout").is_some() {
             let message =
                 format!("one try may take {try_timeout}, longer than the whole check with its {timeout}");
             let error = self.error(
@@ -91,7 +92,7 @@ impl Rules<'_> {
             let early = times(interval, retries);
             if early < timeout {
                 let message = format!(
-                    "the check may end after {early}, before its timeout of {timeout}: `retries` allows {retries} tries, one every {interval}"
+                    "`retries: {retries}` may end the check after {early}, before its timeout of {timeout}"
                 );
                 let warning = self.warning(
                     "ends-before-timeout",

@@ -64,7 +64,7 @@ impl Rules<'_> {
                 "no-ports",
                 "a service without ports listens on nothing",
                 self.key("kind"),
-                "this is a service",
+                "a service, unless `kind` says otherwise",
             );
             found.push(warning.help("add `ports`, or write `kind: worker`"));
         } else if active && self.knows("healthcheck") && self.descriptor.healthcheck.is_none() {
