@@ -1,1 +1,20 @@
 //! Asks a service's endpoints until they answer well, as the version asked for, or the time is spent.
+//!
+//! A command line becomes a [`Request`], a request (with a descriptor, or by itself) a [`Plan`], and a plan is executed
+//! over the [`pilotage_probe::Probe`] port: every endpoint at once, each by [`pilotage_probe::watch`]. The story of the
+//! tries is told once, by `story`, for people and for programs.
+
+mod args;
+mod error;
+mod place;
+mod plan;
+mod request;
+mod run;
+mod story;
+
+pub use args::Args;
+pub use error::{PlanError, RequestFault};
+pub use place::PortPlace;
+pub use plan::{EndpointPlan, Plan, SkippedEndpoint, plan_of_descriptor, plan_of_urls};
+pub use request::{Limits, Request, Subject, Want};
+pub use run::{execute, run};

@@ -1,3 +1,7 @@
 //! The `pilotage-healthcheck` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pilotage_step::main(pilotage_healthcheck::run)
+}

@@ -1,0 +1,251 @@
+//! Descriptors and URLs to plans: what is asked, where, and until what.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test by panicking"
+)]
+
+use pilotage_check::{Expectation, Patience};
+use pilotage_descriptor::{Descriptor, Source};
+use pilotage_healthcheck::{
+    Limits, Plan, PlanError, Request, Subject, Want, plan_of_descriptor, plan_of_urls,
+};
+use pilotage_probe::Question;
+use pilotage_quantity::Duration;
+
+const SHOP: &str = r#"
+version: "1.4.2"
+image: registry.example.com/shop
+ports:
+  - {name: http, port: 8080, publish: proxy, routes: [{host: shop.qa.example.com, path: /}, {host: api.qa.example.com, path: /api}]}
+  - {name: admin, port: 9090}
+  - {name: metrics, port: 9100, publish: {host: 19100, bind: 127.0.0.1}}
+healthcheck:
+  endpoints:
+    - {http: /health, port: http, version: {json: $.version}}
+    - {http: /api/up, port: http, status: 204}
+    - {tcp: admin}
+    - {tcp: metrics}
+  timeout: 20s
+  threshold: 2
+"#;
+
+fn descriptor(text: &str) -> Descriptor {
+    pilotage_descriptor::parse(&Source::new("services/shop.yaml", text))
+        .resolve(&"qa".parse().unwrap())
+        .unwrap()
+}
+
+fn request() -> Request {
+    Request {
+        subject: Subject::Descriptor(Vec::new()),
+        expect_version: None,
+        limits: Limits::default(),
+        keep_trying: false,
+    }
+}
+
+/// One line for each endpoint: name, address, `Host`, how it was found.
+fn lines(plan: &Plan) -> Vec<String> {
+    plan.endpoints
+        .iter()
+        .map(|plan| {
+            let host = match &plan.endpoint.question {
+                Question::Http(request) => format!(" {}://{}", request.scheme(), request.authority()),
+                Question::Tcp => String::new(),
+            };
+            format!(
+                "{} at {}{host} by {}",
+                plan.endpoint.name, plan.endpoint.at, plan.found
+            )
+        })
+        .collect()
+}
+
+fn version(plan: &Plan, index: usize) -> Option<&str> {
+    match &plan.endpoints[index].endpoint.expectation {
+        Expectation::Http(http) => http.version.as_ref().map(|(_, version)| version.as_str()),
+        Expectation::Tcp => None,
+    }
+}
+
+#[test]
+fn endpoints_are_asked_where_users_are() {
+    let plan = plan_of_descriptor(&descriptor(SHOP), &[], None, &request()).unwrap();
+    assert_eq!(
+        lines(&plan),
+        [
+            "http /health (http) at shop.qa.example.com:80 http://shop.qa.example.com by the route's host",
+            "http /api/up (http) at api.qa.example.com:80 http://api.qa.example.com by the route's host",
+            "tcp metrics at 127.0.0.1:19100 by the published port",
+        ]
+    );
+    assert_eq!((version(&plan, 0), version(&plan, 1)), (Some("1.4.2"), None));
+    assert_eq!(plan.skipped[0].name, "tcp admin");
+    assert!(
+        plan.skipped[0].reason.contains("--address admin=HOST:PORT"),
+        "{}",
+        plan.skipped[0].reason
+    );
+    assert_eq!(
+        plan.patience,
+        Patience {
+            threshold: 2,
+            ..Patience::new(Duration::from_secs(20))
+        }
+    );
+}
+
+#[test]
+fn a_known_front_door_is_asked_under_the_routes_host() {
+    let door = "0.0.0.0:18080".parse().unwrap();
+    let plan = plan_of_descriptor(&descriptor(SHOP), &[], Some(door), &request()).unwrap();
+    assert_eq!(
+        lines(&plan)[0],
+        "http /health (http) at 127.0.0.1:18080 http://shop.qa.example.com by front door"
+    );
+}
+
+#[test]
+fn an_address_that_was_said_wins() {
+    let places = [
+        "http=https://10.0.0.5".parse().unwrap(),
+        "admin=shop:9090".parse().unwrap(),
+    ];
+    let plan = plan_of_descriptor(&descriptor(SHOP), &places, None, &request()).unwrap();
+    assert_eq!(
+        lines(&plan)[0],
+        "http /health (http) at 10.0.0.5:443 https://shop.qa.example.com by --address"
+    );
+    assert_eq!(lines(&plan)[2], "tcp admin at shop:9090 by --address");
+    assert!(plan.skipped.is_empty());
+    let unknown = ["htp=shop:80".parse().unwrap()];
+    let error = plan_of_descriptor(&descriptor(SHOP), &unknown, None, &request()).unwrap_err();
+    assert_eq!(error.to_string(), "the descriptor has no port `htp`");
+}
+
+#[test]
+fn limits_and_version_that_were_said_win() {
+    let said = Request {
+        expect_version: Some("2.0".to_owned()),
+        limits: Limits {
+            timeout: Some(Duration::from_secs(90)),
+            interval: Some(Duration::from_secs(1)),
+            try_timeout: Some(Duration::from_secs(5)),
+            threshold: Some(3),
+            retries: Some(4),
+        },
+        keep_trying: true,
+        ..request()
+    };
+    let plan = plan_of_descriptor(&descriptor(SHOP), &[], None, &said).unwrap();
+    assert_eq!(version(&plan, 0), Some("2.0"));
+    assert_eq!(
+        plan.patience,
+        Patience {
+            interval: Duration::from_secs(1),
+            try_timeout: Duration::from_secs(5),
+            threshold: 3,
+            retries: Some(4),
+            grace: Duration::from_secs(45),
+            fail_fast: false,
+            ..Patience::new(Duration::from_secs(90))
+        }
+    );
+    let silent = SHOP.replace(", version: {json: $.version}", "");
+    assert!(matches!(
+        plan_of_descriptor(&descriptor(&silent), &[], None, &said),
+        Err(PlanError::NoVersion)
+    ));
+}
+
+#[test]
+fn where_there_is_nothing_to_ask_it_says_why() {
+    let worker = "kind: worker\nversion: \"1\"\nimage: registry.example.com/mailer\n";
+    let retired = format!("{SHOP}state: retired\n");
+    for (text, nothing) in [
+        (worker, "the descriptor has no healthcheck endpoints"),
+        (&retired, "the service is retired"),
+    ] {
+        let plan = plan_of_descriptor(&descriptor(text), &[], None, &request()).unwrap();
+        assert_eq!((plan.endpoints.len(), plan.nothing), (0, Some(nothing)));
+    }
+}
+
+#[test]
+fn what_cannot_be_asked_yet_is_refused_by_name() {
+    for (endpoint, kind) in [("{grpc: \"\", port: admin}", "grpc"), ("{exec: [check]}", "exec")] {
+        let text = SHOP.replace("{tcp: admin}", endpoint);
+        match plan_of_descriptor(&descriptor(&text), &[], None, &request()) {
+            Err(PlanError::Unsupported {
+                index: 2,
+                kind: found,
+            }) => assert_eq!(found, kind),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn urls(urls: &[&str], want: &Want, expect_version: Option<&str>) -> Result<Plan, PlanError> {
+    let urls: Vec<String> = urls.iter().map(|url| (*url).to_owned()).collect();
+    let request = Request {
+        subject: Subject::Urls(urls.clone(), want.clone()),
+        expect_version: expect_version.map(str::to_owned),
+        ..request()
+    };
+    plan_of_urls(&urls, want, &request)
+}
+
+#[test]
+fn urls_need_no_file() {
+    let want = Want {
+        host: Some("shop.example.com".to_owned()),
+        ..Want::default()
+    };
+    let plan = urls(
+        &["http://10.0.0.5:8080/health", "tcp://db:5432", "tcp://db:5432"],
+        &want,
+        Some("1.4.2"),
+    )
+    .unwrap();
+    assert_eq!(
+        lines(&plan),
+        [
+            "http://10.0.0.5:8080/health at 10.0.0.5:8080 http://shop.example.com by the URL",
+            "tcp://db:5432 at db:5432 by the URL",
+            "tcp://db:5432 #2 at db:5432 by the URL",
+        ]
+    );
+    let Expectation::Http(http) = &plan.endpoints[0].endpoint.expectation else {
+        panic!("http");
+    };
+    let (source, version) = http.version.as_ref().unwrap();
+    assert_eq!(
+        (source.to_string().as_str(), version.as_str()),
+        ("`$.version` of the body", "1.4.2")
+    );
+    assert_eq!(plan.patience, Patience::new(Duration::from_secs(60)));
+}
+
+#[test]
+fn urls_that_cannot_be_asked_are_refused_without_their_passwords() {
+    let error = |url| urls(&[url], &Want::default(), None).unwrap_err().to_string();
+    for bad in [
+        "shop:8080/health",
+        "ftp://shop/",
+        "tcp://db",
+        "tcp://db:0",
+        "http://shop:0/",
+    ] {
+        assert!(
+            error(bad).starts_with(&format!("`{bad}` cannot be asked: ")),
+            "{}",
+            error(bad)
+        );
+    }
+    assert!(!error("http://ana:hush@shop/").contains("hush"));
+    assert!(matches!(
+        urls(&["tcp://db:5432"], &Want::default(), Some("1")),
+        Err(PlanError::NoHttp)
+    ));
+}
