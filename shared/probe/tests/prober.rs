@@ -1,6 +1,7 @@
 //! One try against real sockets: what each kind of answer and silence is called.
 
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a helper of a test fails the test by panicking"
 )]
