@@ -1,1 +1,18 @@
-//! Collects the evidence of a push from git and the ledger, and asks the gates.
+//! Collects the evidence of a push from git and the ledger, and asks the gates. There is no other way to them.
+
+mod access;
+mod collect;
+pub mod descriptors;
+mod desk;
+mod error;
+pub mod fault;
+mod keyring;
+pub mod past;
+pub mod sight;
+
+pub use access::{Access, SECRETS};
+pub use collect::{Decided, Question};
+pub use desk::{Desk, Recorded};
+pub use error::Error;
+pub use past::{EnvironmentPast, ServicePast};
+pub use sight::{Sight, look};

@@ -24,7 +24,7 @@ pub fn service_of(path: &str) -> Option<Result<ServiceName, PathError>> {
     let (stem, ending) = file.rsplit_once('.')?;
     if ending != "yaml" {
         let almost = ending.eq_ignore_ascii_case("yaml") || ending.eq_ignore_ascii_case("yml");
-        return almost.then(|| Err(PathError::Ending));
+        return almost.then_some(Err(PathError::Ending));
     }
     Some(stem.parse().map_err(PathError::Name))
 }

@@ -7,6 +7,7 @@
 //! Texts that come out of a repository (names, subjects, paths) are hostile; they are escaped by whoever shows them.
 
 mod accountable;
+mod brought;
 mod cache;
 mod change;
 mod commit;

@@ -1,0 +1,72 @@
+//! How to reach an environment repository and its ledger: from a step's flags and environment.
+
+use std::path::PathBuf;
+
+use pilotage_clock::Clock;
+use pilotage_gitrepo::{Limits, RemoteUrl};
+use pilotage_http::{Credentials, HttpSettings, Proxies};
+use pilotage_outcome::Fault;
+use pilotage_secret::Secret;
+use pilotage_step::{Context, RepoArgs};
+
+/// How to reach an environment repository and its ledger.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The repository.
+    pub url: RemoteUrl,
+    /// The branch that holds pilotage.yaml.
+    pub config_branch: String,
+    /// Where copies are kept.
+    pub cache_dir: PathBuf,
+    /// How HTTP is spoken.
+    pub http: HttpSettings,
+    /// How to show oneself.
+    pub credentials: Option<Credentials>,
+    /// How long and how much a remote may take.
+    pub limits: Limits,
+    /// A private SSH key in OpenSSH's format that signs what is recorded, where the ledger wants signatures.
+    pub ledger_key: Option<Secret>,
+    /// The wall clock.
+    pub clock: Clock,
+}
+
+/// Secrets that a step needs to reach the repository and to sign the ledger; a step that starts another one which does
+/// so hands them on.
+pub const SECRETS: [&str; 2] = ["PILOTAGE_GIT_PASSWORD", "PILOTAGE_LEDGER_KEY"];
+
+impl Access {
+    /// From the flags of a step. The ledger's key comes from `PILOTAGE_LEDGER_KEY` (or `_FILE`).
+    ///
+    /// # Errors
+    /// No repository is named, or its address, a proxy variable or a secret cannot be used.
+    pub fn of(args: &RepoArgs, config_branch: &str, cx: &Context) -> Result<Self, Fault> {
+        let repo = args.required_repo()?;
+        let url: RemoteUrl = repo.parse().map_err(|error: pilotage_gitrepo::UrlError| {
+            let shown = pilotage_diagnostic::printable(repo);
+            Fault::usage(format!("`{shown}` cannot be used as a repository: {error}"))
+        })?;
+        let proxies = Proxies::from_env(|name| cx.env.get(name).map(str::to_owned))
+            .map_err(|error| Fault::usage(error.to_string()))?;
+        for secret in proxies.secrets() {
+            cx.redactor.register(secret);
+        }
+        let credentials = args
+            .credentials(cx)?
+            .map(|known| Credentials::new(known.user, known.password));
+        Ok(Self {
+            url,
+            config_branch: config_branch.to_owned(),
+            cache_dir: args.cache_dir(&cx.env),
+            http: HttpSettings {
+                ca_files: cx.ca_files.clone(),
+                proxies,
+                redirects: 5,
+                ..HttpSettings::default()
+            },
+            credentials,
+            limits: Limits::default(),
+            ledger_key: cx.secret("LEDGER_KEY")?,
+            clock: cx.clock.clone(),
+        })
+    }
+}

@@ -1,0 +1,264 @@
+//! The evidence of a push: what the branch asks for now, who brought it, and what is known of before.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use pilotage_descriptor::path_of;
+use pilotage_gate::{Asked, Change, Decision, Evidence, Identity, Seen, Storm, decide};
+use pilotage_gitrepo::Repository;
+use pilotage_name::{CommitId, EnvironmentName, ServiceName};
+
+use crate::descriptors::{self, Resolved};
+use crate::error::Error;
+use crate::keyring::Keyring;
+use crate::past::{EnvironmentPast, ServicePast};
+use crate::sight::Sight;
+
+/// One question: these services of this environment, at this commit.
+pub struct Question<'a> {
+    /// The cache or working repository.
+    pub repository: &'a Repository,
+    /// Policy and names.
+    pub sight: &'a Sight,
+    /// The environment.
+    pub environment: &'a EnvironmentName,
+    /// The commit that is asked about; the branch's tip, or an ancestor of it.
+    pub commit: &'a CommitId,
+    /// What the ledger knows.
+    pub past: &'a EnvironmentPast,
+    /// The wall time of the question.
+    pub now: Timestamp,
+}
+
+/// A decision and what it was reached from, for whoever acts on it.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// The decision, as it is recorded.
+    pub decision: Decision,
+    /// The descriptor as it stood.
+    pub resolved: Resolved,
+}
+
+impl Question<'_> {
+    /// Decides each of the services. One that cannot be read refuses itself and no other.
+    ///
+    /// # Errors
+    /// The repository cannot be read.
+    pub fn decide(&self, services: &[ServiceName]) -> Result<Vec<Decided>, Error> {
+        let environments = self.sight.environments();
+        let mut asked: Vec<(&ServiceName, Resolved)> = Vec::with_capacity(services.len());
+        for service in services {
+            let resolved = descriptors::read(
+                self.repository,
+                self.commit,
+                self.environment,
+                service,
+                &environments,
+            )?;
+            asked.push((service, resolved));
+        }
+        let storm = self.storm(&asked)?;
+        let brought = self.commits(&asked)?;
+        let keyring = Keyring::of(&self.sight.config);
+        let mut decided = Vec::with_capacity(asked.len());
+        for ((service, resolved), commits) in asked.into_iter().zip(brought) {
+            let evidence = self.evidence(service, &resolved, &commits, &keyring, storm)?;
+            let decision = decide(&self.sight.config, evidence, self.now);
+            decided.push(Decided { decision, resolved });
+        }
+        Ok(decided)
+    }
+
+    fn past_of(&self, service: &ServiceName) -> ServicePast {
+        self.past.services.get(service).cloned().unwrap_or_default()
+    }
+
+    fn storm(&self, asked: &[(&ServiceName, Resolved)]) -> Result<Storm, Error> {
+        let changing = asked.iter().filter(|(service, resolved)| match resolved {
+            Resolved::Valid(valid) => {
+                let past = self.past.services.get(*service);
+                let accepted = past
+                    .and_then(|past| past.accepted.as_ref())
+                    .map(|seen| seen.digest.as_str());
+                accepted != Some(valid.digest.as_str())
+            }
+            Resolved::Broken { .. } | Resolved::Absent => false,
+        });
+        let changing = u32::try_from(changing.count()).unwrap_or(u32::MAX);
+        let total = descriptors::list(self.repository, self.commit)?.found.len();
+        Ok(Storm {
+            changing,
+            total: u32::try_from(total).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// The commits of each service's range: those that brought its changes, and those accountable for them. Services
+    /// whose range starts at the same commit are walked together.
+    fn commits(&self, asked: &[(&ServiceName, Resolved)]) -> Result<Vec<Commits>, Error> {
+        let mut by_start: BTreeMap<Option<CommitId>, Vec<usize>> = BTreeMap::new();
+        for (index, (service, _)) in asked.iter().enumerate() {
+            by_start.entry(self.since(service)).or_default().push(index);
+        }
+        let mut found = vec![Commits::default(); asked.len()];
+        for (since, indices) in by_start {
+            let paths: Vec<Vec<String>> = indices
+                .iter()
+                .map(|index| self.paths(asked[*index].0, &asked[*index].1))
+                .collect();
+            let groups: Vec<Vec<&str>> = paths
+                .iter()
+                .map(|group| group.iter().map(String::as_str).collect())
+                .collect();
+            let groups: Vec<&[&str]> = groups.iter().map(Vec::as_slice).collect();
+            let accountable = self
+                .repository
+                .accountable_each(since.as_ref(), self.commit, &groups)?;
+            let brought = match &since {
+                Some(since) => self.repository.brought_each(since, self.commit, &groups)?,
+                // At first sight the whole history lies in the range; the last change is the one to answer for.
+                None => accountable
+                    .iter()
+                    .map(|commits| commits.iter().take(1).cloned().collect())
+                    .collect(),
+            };
+            for ((index, mut brought), mut accountable) in indices.into_iter().zip(brought).zip(accountable) {
+                if since.is_none() {
+                    accountable.truncate(1);
+                }
+                brought.reverse();
+                accountable.reverse();
+                found[index] = Commits {
+                    since: since.clone(),
+                    brought,
+                    accountable,
+                };
+            }
+        }
+        Ok(found)
+    }
+
+    /// Where the range of a service starts: at its last accepted decision, else where the environment was first seen.
+    fn since(&self, service: &ServiceName) -> Option<CommitId> {
+        let accepted = self
+            .past
+            .services
+            .get(service)
+            .and_then(|past| past.accepted.as_ref());
+        let start = accepted
+            .map(|seen| seen.commit.clone())
+            .or_else(|| self.past.base.clone())?;
+        // After an accepted rewrite the old start is no ancestor any more; then the range starts where they meet.
+        match self.repository.is_ancestor(&start, self.commit) {
+            Ok(true) => Some(start),
+            Ok(false) => self.repository.merge_base(&start, self.commit).ok().flatten(),
+            Err(_) => None,
+        }
+    }
+
+    fn paths(&self, service: &ServiceName, resolved: &Resolved) -> Vec<String> {
+        let mut paths = vec![path_of(service)];
+        if let Resolved::Valid(valid) = resolved {
+            paths.extend(valid.files.iter().cloned());
+        }
+        if let Some(past) = self.past.services.get(service) {
+            paths.extend(past.files.iter().cloned());
+        }
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+
+    fn evidence(
+        &self,
+        service: &ServiceName,
+        resolved: &Resolved,
+        commits: &Commits,
+        keyring: &Keyring,
+        storm: Storm,
+    ) -> Result<Evidence, Error> {
+        let past = self.past_of(service);
+        let changes = |ids: &[CommitId]| -> Result<Vec<Change>, Error> {
+            ids.iter().map(|id| self.change(id, service, keyring)).collect()
+        };
+        Ok(Evidence {
+            environment: self.environment.clone(),
+            service: service.clone(),
+            tip: self.commit.clone(),
+            since: commits.since.clone(),
+            history: self.past.history.clone(),
+            first_sight: self.past.first_sight,
+            asked: asked(resolved, self.commit),
+            accepted: past.accepted,
+            running: past.running,
+            held: past.held,
+            rejected: past.rejected,
+            brought: changes(&commits.brought)?,
+            accountable: changes(&commits.accountable)?,
+            carried: past.carried,
+            storm,
+        })
+    }
+
+    fn change(&self, id: &CommitId, service: &ServiceName, keyring: &Keyring) -> Result<Change, Error> {
+        let info = self.repository.commit(id)?;
+        let lossy = info.lossy;
+        let identity = |person: &pilotage_gitrepo::Person| Identity {
+            name: person.name.clone(),
+            // Approximated text must match nobody.
+            email: if lossy {
+                format!("{} (not valid UTF-8)", person.email)
+            } else {
+                person.email.clone()
+            },
+        };
+        let blob = self
+            .repository
+            .entry(id, &path_of(service))?
+            .map(|(_, id)| id.to_string());
+        Ok(Change {
+            commit: id.clone(),
+            author: identity(&info.author),
+            committer: identity(&info.committer),
+            when: info.committer.when,
+            subject: info.subject,
+            body: info.body,
+            trailers: info
+                .trailers
+                .into_iter()
+                .map(|trailer| (trailer.key, trailer.value))
+                .collect(),
+            merge: info.parents.len() > 1,
+            blob,
+            signature: keyring.verify(self.repository, id, self.now)?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Commits {
+    since: Option<CommitId>,
+    brought: Vec<CommitId>,
+    accountable: Vec<CommitId>,
+}
+
+fn asked(resolved: &Resolved, commit: &CommitId) -> Asked {
+    match resolved {
+        Resolved::Valid(valid) => Asked::Valid(Seen {
+            commit: commit.clone(),
+            version: valid.descriptor.version.to_string(),
+            digest: valid.digest.clone(),
+        }),
+        Resolved::Broken { diagnostics } => Asked::Broken {
+            diagnostics: diagnostics
+                .iter()
+                .filter_map(|d| serde_json::to_value(d.to_data()).ok())
+                .collect(),
+            lines: diagnostics
+                .iter()
+                .filter(|d| d.is_error())
+                .map(|d| d.line())
+                .collect(),
+        },
+        Resolved::Absent => Asked::Absent,
+    }
+}

@@ -1,0 +1,218 @@
+//! The descriptors of one environment at one commit: read as blobs, each on its own, so that a broken file stops nothing
+//! but itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pilotage_descriptor::{Descriptor, FOLDER, canonical_hash, path_of};
+use pilotage_diagnostic::{Diagnostic, Diagnostics, Source};
+use pilotage_gitrepo::{EntryKind, File, Repository};
+use pilotage_name::{CommitId, EnvironmentName, ServiceName};
+
+use crate::error::Error;
+
+/// The largest descriptor, in bytes.
+pub const LARGEST_DESCRIPTOR: u64 = 256 * 1024;
+
+/// The largest file that a descriptor may take from the branch, in bytes.
+pub const LARGEST_FILE: u64 = 1024 * 1024;
+
+/// What stands in the folder of descriptors.
+#[derive(Clone, Debug, Default)]
+pub struct Services {
+    /// Services by name, with the git object id of their descriptor.
+    pub found: BTreeMap<ServiceName, String>,
+    /// Entries that are no descriptor: wrong names, other endings, links, submodules.
+    pub refused: Diagnostics,
+}
+
+/// Lists the descriptors of a commit without reading them.
+///
+/// # Errors
+/// The commit or its tree cannot be read.
+pub fn list(repository: &Repository, commit: &CommitId) -> Result<Services, Error> {
+    let mut services = Services::default();
+    for entry in repository.list_dir(commit, FOLDER)?.unwrap_or_default() {
+        let path = format!("{FOLDER}/{}", entry.name);
+        let mut refuse = |code: &str, message: String, help: String| {
+            let source = Source::new(path.clone(), "");
+            services.refused.push(
+                Diagnostic::error(code, message)
+                    .at(&source, span(), "")
+                    .help(help),
+            );
+        };
+        let stem = entry.name.strip_suffix(".yaml");
+        match (entry.kind, stem) {
+            _ if entry.name.starts_with('.') && entry.kind == EntryKind::File => {}
+            (EntryKind::Symlink, _) => {
+                refuse(
+                    "symlink",
+                    "a symlink is no descriptor".into(),
+                    "commit the file itself".into(),
+                );
+            }
+            (EntryKind::Submodule, _) => {
+                refuse(
+                    "submodule",
+                    "a submodule is no descriptor".into(),
+                    "commit the files themselves".into(),
+                );
+            }
+            (EntryKind::Directory, _) => refuse(
+                "folder",
+                format!("`{FOLDER}/` holds descriptors, no folders"),
+                "move other files elsewhere, for example to `files/`".into(),
+            ),
+            (EntryKind::File | EntryKind::Executable, Some(stem)) if !entry.lossy => {
+                match stem.parse::<ServiceName>() {
+                    Ok(name) => {
+                        services.found.insert(name, entry.id.to_string());
+                    }
+                    Err(error) => refuse(
+                        "service-name",
+                        format!("`{stem}` is no service name: {error}"),
+                        "rename the file; its name is the service's name".into(),
+                    ),
+                }
+            }
+            (EntryKind::File | EntryKind::Executable | EntryKind::Unknown, _) => refuse(
+                "file-name",
+                format!(
+                    "`{}` is no descriptor: descriptors are named `<service>.yaml`",
+                    entry.name
+                ),
+                if entry.name.ends_with(".yml") {
+                    "rename it to end in `.yaml`".into()
+                } else {
+                    format!("move it out of `{FOLDER}/`")
+                },
+            ),
+        }
+    }
+    Ok(services)
+}
+
+/// One service's descriptor at a commit, resolved for an environment.
+#[derive(Clone, Debug)]
+pub enum Resolved {
+    /// Valid, with its files taken from the same commit.
+    Valid(Box<Valid>),
+    /// It has errors.
+    Broken {
+        /// Every problem, placed.
+        diagnostics: Diagnostics,
+    },
+    /// There is no such file.
+    Absent,
+}
+
+/// A valid descriptor and where it came from.
+#[derive(Clone, Debug)]
+pub struct Valid {
+    /// The resolved descriptor, `files` inlined.
+    pub descriptor: Descriptor,
+    /// The digest of all of it, sealed texts included: what git asks for, and whether two commits ask for the same.
+    pub digest: String,
+    /// Its text, for diagnostics of later stages.
+    pub source: Source,
+    /// The git object id of its text.
+    pub blob: String,
+    /// Files of the branch it takes content from.
+    pub files: BTreeSet<String>,
+    /// What is worth a word though it is no error.
+    pub warnings: Diagnostics,
+}
+
+/// Reads and resolves one service's descriptor.
+///
+/// # Errors
+/// The repository cannot be read. Whatever is wrong with the descriptor is no error but [`Resolved::Broken`].
+pub fn read(
+    repository: &Repository,
+    commit: &CommitId,
+    environment: &EnvironmentName,
+    service: &ServiceName,
+    environments: &[EnvironmentName],
+) -> Result<Resolved, Error> {
+    let path = path_of(service);
+    let broken = |code: &str, message: String, help: &str| {
+        let source = Source::new(path.clone(), "");
+        let mut diagnostics = Diagnostics::default();
+        diagnostics.push(
+            Diagnostic::error(code, message)
+                .at(&source, span(), "")
+                .help(help),
+        );
+        Ok(Resolved::Broken { diagnostics })
+    };
+    let blob = match repository.blob(commit, &path, LARGEST_DESCRIPTOR)? {
+        File::Blob(blob) => blob,
+        File::Missing => return Ok(Resolved::Absent),
+        File::NotRegular(kind) => {
+            return broken(
+                "symlink",
+                format!("a descriptor is a regular file, this is {}", noun(kind)),
+                "commit the file itself",
+            );
+        }
+        File::TooLarge { size, most } => {
+            return broken(
+                "too-large",
+                format!("the descriptor has {size} bytes, at most {most} are read"),
+                "move long contents to files and name them under `files:`",
+            );
+        }
+    };
+    let source = match pilotage_yaml::source_from_bytes(path.clone(), &blob.bytes) {
+        Ok(source) => source,
+        Err(diagnostic) => {
+            let mut diagnostics = Diagnostics::default();
+            diagnostics.push(*diagnostic);
+            return Ok(Resolved::Broken { diagnostics });
+        }
+    };
+    let parsed = pilotage_descriptor::parse(&source).for_service(service);
+    let problems = parsed.check(environments);
+    if problems.has_errors() {
+        return Ok(Resolved::Broken {
+            diagnostics: problems,
+        });
+    }
+    let mut files = BTreeMap::new();
+    if let Ok(descriptor) = parsed.resolve(environment) {
+        for from in descriptor.file_paths() {
+            if let File::Blob(blob) = repository.blob(commit, from, LARGEST_FILE)?
+                && let Ok(text) = String::from_utf8(blob.bytes)
+            {
+                files.insert(from.to_owned(), text);
+            }
+        }
+    }
+    Ok(
+        match parsed.resolve_with(environment, |path| files.get(path).cloned()) {
+            Ok(descriptor) => Resolved::Valid(Box::new(Valid {
+                digest: canonical_hash(&descriptor),
+                descriptor,
+                source,
+                blob: blob.id.to_string(),
+                files: files.into_keys().collect(),
+                warnings: problems,
+            })),
+            Err(diagnostics) => Resolved::Broken { diagnostics },
+        },
+    )
+}
+
+fn span() -> pilotage_diagnostic::Span {
+    pilotage_diagnostic::Span { start: 0, end: 0 }
+}
+
+fn noun(kind: EntryKind) -> &'static str {
+    match kind {
+        EntryKind::File | EntryKind::Executable => "a file",
+        EntryKind::Symlink => "a symlink",
+        EntryKind::Submodule => "a submodule",
+        EntryKind::Directory => "a folder",
+        EntryKind::Unknown => "of a kind that git does not write",
+    }
+}

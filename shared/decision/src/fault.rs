@@ -1,0 +1,74 @@
+//! What an error here means for the step it ends.
+
+use pilotage_outcome::{Class, Fault};
+
+use crate::error::Error;
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Repository(error) => of_git(error),
+            Error::Ledger(error) => of_ledger(error),
+            Error::Config { diagnostics } => {
+                let mut fault = Self::from(diagnostics);
+                fault.message = "pilotage.yaml of the config branch has errors".to_owned();
+                fault
+            }
+            Error::NoConfigBranch { .. } | Error::NoConfig { .. } => Self::invalid(error.to_string())
+                .help("`pilotage init` makes an environment repository that works; `--config-branch` names another branch"),
+            Error::Environment { ref environment, ref known } => {
+                let names: Vec<&str> = known.iter().map(pilotage_name::EnvironmentName::as_str).collect();
+                let help = match pilotage_diagnostic::nearest(environment.as_str(), names.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("it knows {}", names.join(", ")),
+                };
+                Self::usage(error.to_string()).help(help)
+            }
+            Error::NoBranch { .. } | Error::Unreadable { .. } | Error::Machine(_) => Self::unavailable(error.to_string()),
+            Error::LedgerUrl(_) | Error::LedgerKey(_) => Self::invalid(error.to_string()),
+            Error::Record(_) => Self::internal(error.to_string()).caused_by(error),
+        }
+    }
+}
+
+/// The fault behind an error of a repository.
+#[must_use]
+pub fn of_git(error: pilotage_gitrepo::Error) -> Fault {
+    use pilotage_gitrepo::Class as Git;
+    let class = match error.class() {
+        Git::Usage => Class::Usage,
+        Git::Refused => Class::Refused,
+        Git::Deadline
+        | Git::Auth
+        | Git::NotFound
+        | Git::Unavailable
+        | Git::Corrupt
+        | Git::Shallow
+        | Git::Local => Class::Unavailable,
+    };
+    let fault = Fault::new(class, error.to_string());
+    match error.help() {
+        Some(help) => fault.help(help),
+        None => fault,
+    }
+    .caused_by(error)
+}
+
+/// The fault behind an error of the ledger.
+#[must_use]
+pub fn of_ledger(error: pilotage_ledger::LedgerError) -> Fault {
+    use pilotage_ledger::LedgerError as L;
+    let help = error.help();
+    let fault = match error {
+        L::Git(error) => return of_git(error),
+        L::Refused { .. } | L::Unbelieved { .. } | L::OtherProject { .. } => {
+            Fault::refused(error.to_string())
+        }
+        L::Event(_) | L::Record(_) | L::Twice { .. } => Fault::internal(error.to_string()),
+        L::Chain(_) | L::Unsettled { .. } | L::Contended { .. } => Fault::unavailable(error.to_string()),
+    };
+    match help {
+        Some(help) => fault.help(help),
+        None => fault,
+    }
+}

@@ -1,0 +1,167 @@
+//! What the ledger knows of an environment, as far as a decision turns on it.
+
+use std::collections::BTreeMap;
+
+use pilotage_config::{First, Proof};
+use pilotage_gate::{Carried, FirstSight, Held, History, Seen};
+use pilotage_gitrepo::Repository;
+use pilotage_ledger::{Accepted, EnvironmentRecord, Monitor, ReleaseState, ServiceRecord};
+use pilotage_name::{CommitId, EnvironmentName, ServiceName};
+
+use crate::error::Error;
+
+/// What is known of one environment.
+#[derive(Clone, Debug)]
+pub struct EnvironmentPast {
+    /// Whether decisions were made here before.
+    pub first_sight: FirstSight,
+    /// How the branch moved since.
+    pub history: History,
+    /// The tip at the first sight: where the range of a service that was never accepted starts.
+    pub base: Option<CommitId>,
+    /// What is known of each service.
+    pub services: BTreeMap<ServiceName, ServicePast>,
+}
+
+/// What is known of one service of an environment.
+#[derive(Clone, Debug, Default)]
+pub struct ServicePast {
+    /// The last accepted decision.
+    pub accepted: Option<Seen>,
+    /// What runs, proved.
+    pub running: Option<Seen>,
+    /// The rejection that holds it.
+    pub held: Option<Held>,
+    /// Everything rejected, newest first.
+    pub rejected: Vec<Seen>,
+    /// What was proved in the environments below.
+    pub carried: Vec<Carried>,
+    /// Files of the branch that the accepted descriptor took content from.
+    pub files: Vec<String>,
+}
+
+/// Whether the environment was seen before, and if not, what its owner wants.
+#[must_use]
+pub fn first_sight(record: &EnvironmentRecord, asked: Option<First>) -> FirstSight {
+    match (&record.first, asked) {
+        (Some(_), _) => FirstSight::Known,
+        (None, Some(First::Deploy)) => FirstSight::Deploy,
+        (None, Some(First::Adopt)) => FirstSight::Adopt,
+        (None, None) => FirstSight::Unanswered,
+    }
+}
+
+/// How the branch moved from what was recorded to `tip`. A branch that was deleted and came back counts as rewritten:
+/// what it was in between is not known.
+///
+/// # Errors
+/// The repository cannot be read.
+pub fn history(
+    repository: &Repository,
+    record: &EnvironmentRecord,
+    tip: &CommitId,
+) -> Result<History, Error> {
+    let accepted = record.accepted_push.as_ref();
+    let settled = |from: &CommitId| -> Result<History, Error> {
+        // An acceptance holds for the tip it names and what was pushed on top of it, never for another rewrite.
+        let accepted = match accepted.filter(|push| push.was.as_ref() == Some(from)) {
+            Some(push) if repository.is_ancestor(&push.now, tip)? => {
+                Some(format!("{} ({})", push.reason, push.by))
+            }
+            Some(_) | None => None,
+        };
+        Ok(History::Rewritten {
+            from: from.clone(),
+            to: tip.clone(),
+            accepted,
+        })
+    };
+    if let Some(was) = record.frozen.as_ref().and_then(|frozen| frozen.was.as_ref()) {
+        return settled(was);
+    }
+    match &record.seen {
+        None => Ok(History::Linear),
+        Some(seen) if seen == tip => Ok(History::Linear),
+        // The old tip may be gone from the cache altogether; then it is no ancestor either.
+        Some(seen) if repository.has_commit(seen) && repository.is_ancestor(seen, tip)? => {
+            Ok(History::Linear)
+        }
+        Some(seen) => settled(seen),
+    }
+}
+
+/// What is known of one service. `below` are the records of the same service in the environments this one takes its
+/// changes from.
+#[must_use]
+pub fn service(
+    record: Option<&ServiceRecord>,
+    state: Option<&ReleaseState>,
+    below: &[(EnvironmentName, Accepted)],
+) -> ServicePast {
+    let accepted = record.and_then(|record| record.accepted.as_ref());
+    let mut past = ServicePast {
+        accepted: accepted.map(|accepted| Seen {
+            commit: accepted.commit.clone(),
+            version: accepted.version.clone(),
+            digest: accepted.descriptor.clone(),
+        }),
+        files: accepted
+            .map(|accepted| accepted.files.clone())
+            .unwrap_or_default(),
+        carried: below
+            .iter()
+            .filter_map(|(environment, accepted)| carried(environment, accepted))
+            .collect(),
+        ..ServicePast::default()
+    };
+    let Some(state) = state else { return past };
+    past.running = state.proved.as_ref().map(|proved| Seen {
+        commit: proved.commit.clone(),
+        version: proved.version.clone(),
+        digest: proved.descriptor.clone(),
+    });
+    let seen = |asked: &pilotage_ledger::Asked| Seen {
+        commit: asked.commit.clone(),
+        version: asked.version.clone(),
+        digest: asked.descriptor.clone(),
+    };
+    past.held = state.held.as_ref().map(|held| Held {
+        rejected: seen(&held.asked),
+        release: held.release.clone(),
+        why: held.why.clone(),
+    });
+    past.rejected = state
+        .rejections
+        .iter()
+        .rev()
+        .map(|rejection| seen(&rejection.asked))
+        .collect();
+    past
+}
+
+fn carried(environment: &EnvironmentName, accepted: &Accepted) -> Option<Carried> {
+    Some(Carried {
+        environment: environment.clone(),
+        commit: accepted.commit.clone(),
+        blob: accepted.blob.clone()?,
+        person: accepted.by.clone()?,
+        proof: accepted.grade.as_deref()?.parse::<Proof>().ok()?,
+    })
+}
+
+/// The last accepted decisions of one service in the environments below, nearest first.
+#[must_use]
+pub fn accepted_below(
+    below: &[(EnvironmentName, std::sync::Arc<Monitor>)],
+    service: &ServiceName,
+) -> Vec<(EnvironmentName, Accepted)> {
+    below
+        .iter()
+        .filter_map(|(environment, monitor)| {
+            Some((
+                environment.clone(),
+                monitor.services.get(service)?.accepted.clone()?,
+            ))
+        })
+        .collect()
+}

@@ -1,0 +1,176 @@
+//! The environment repository as one listing shows it: policy of the config branch and the tips of the environments.
+
+use std::collections::BTreeMap;
+
+use pilotage_config::Config;
+use pilotage_diagnostic::{Diagnostic, Diagnostics, Source};
+use pilotage_gitrepo::{Cache, File, Listing, Remote, Repository};
+use pilotage_name::{CommitId, EnvironmentName};
+
+use crate::error::Error;
+
+/// The file that holds policy, at the root of the config branch.
+pub const CONFIG_FILE: &str = "pilotage.yaml";
+
+/// The largest pilotage.yaml, in bytes.
+const LARGEST_CONFIG: u64 = 1024 * 1024;
+
+/// Policy and tips at one moment.
+#[derive(Clone, Debug)]
+pub struct Sight {
+    /// The commit of the config branch.
+    pub config_commit: CommitId,
+    /// Its pilotage.yaml.
+    pub config: Config,
+    /// The text of pilotage.yaml.
+    pub config_source: Source,
+    /// What is worth a word in pilotage.yaml though it is no error.
+    pub warnings: Diagnostics,
+    /// The tip of each environment whose branch is there.
+    pub tips: BTreeMap<EnvironmentName, CommitId>,
+}
+
+impl Sight {
+    /// The names of all environments, in the order of pilotage.yaml.
+    #[must_use]
+    pub fn environments(&self) -> Vec<EnvironmentName> {
+        self.config
+            .environments
+            .iter()
+            .map(|environment| environment.name.clone())
+            .collect()
+    }
+
+    /// The tip of an environment.
+    ///
+    /// # Errors
+    /// pilotage.yaml has no such environment, or its branch is gone.
+    pub fn tip(&self, environment: &EnvironmentName) -> Result<&CommitId, Error> {
+        let Some(known) = self.config.environment(environment) else {
+            return Err(Error::Environment {
+                environment: environment.clone(),
+                known: self.environments(),
+            });
+        };
+        self.tips.get(environment).ok_or_else(|| Error::NoBranch {
+            environment: environment.clone(),
+            branch: known.branch.clone(),
+        })
+    }
+
+    /// The ref patterns that one listing needs to see whether anything here moved.
+    #[must_use]
+    pub fn patterns(&self, config_branch: &str) -> Vec<String> {
+        let branches = self
+            .config
+            .environments
+            .iter()
+            .map(|environment| environment.branch.as_str());
+        std::iter::once(config_branch)
+            .chain(branches)
+            .map(|branch| format!("refs/heads/{branch}"))
+            .collect()
+    }
+}
+
+/// Looks at the repository: lists, fetches what moved, reads policy. `before` is an earlier sight whose branches are
+/// asked for at once, so that a look costs one listing as long as pilotage.yaml names the same branches.
+///
+/// # Errors
+/// The remote or the cache cannot be read, or pilotage.yaml is missing or has errors.
+pub fn look(
+    remote: &Remote,
+    cache: &mut Cache,
+    config_branch: &str,
+    before: Option<&Sight>,
+) -> Result<Sight, Error> {
+    let patterns = match before {
+        Some(before) => before.patterns(config_branch),
+        None => vec![format!("refs/heads/{config_branch}")],
+    };
+    let mut listing = fetch(remote, cache, &patterns)?;
+    loop {
+        let sight = read(cache, &listing, config_branch)?;
+        let wanted = sight.patterns(config_branch);
+        let listed: Vec<String> = listing
+            .patterns
+            .iter()
+            .map(|pattern| pattern.as_str().to_owned())
+            .collect();
+        if wanted.iter().all(|pattern| listed.contains(pattern)) {
+            return Ok(sight);
+        }
+        listing = fetch(remote, cache, &wanted)?;
+    }
+}
+
+fn fetch(remote: &Remote, cache: &mut Cache, patterns: &[String]) -> Result<Listing, Error> {
+    let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+    Ok(cache.fetch(remote, &patterns)?.listing)
+}
+
+/// Reads policy and tips from refs that are in the repository already; for a working copy or a cache.
+///
+/// # Errors
+/// pilotage.yaml is missing or has errors.
+pub fn read(repository: &Repository, listing: &Listing, config_branch: &str) -> Result<Sight, Error> {
+    let config_commit = listing
+        .branch(config_branch)
+        .cloned()
+        .ok_or_else(|| Error::NoConfigBranch {
+            branch: config_branch.to_owned(),
+        })?;
+    let (config, config_source, warnings) = config_at(repository, &config_commit, config_branch)?;
+    let tips = config
+        .environments
+        .iter()
+        .filter_map(|environment| {
+            Some((
+                environment.name.clone(),
+                listing.branch(&environment.branch)?.clone(),
+            ))
+        })
+        .collect();
+    Ok(Sight {
+        config_commit,
+        config,
+        config_source,
+        warnings,
+        tips,
+    })
+}
+
+/// Reads pilotage.yaml at a commit.
+///
+/// # Errors
+/// It is missing or has errors.
+pub fn config_at(
+    repository: &Repository,
+    commit: &CommitId,
+    branch: &str,
+) -> Result<(Config, Source, Diagnostics), Error> {
+    let failed = |diagnostic: Diagnostic| {
+        let mut diagnostics = Diagnostics::default();
+        diagnostics.push(diagnostic);
+        Error::Config { diagnostics }
+    };
+    let blob = match repository.blob(commit, CONFIG_FILE, LARGEST_CONFIG)? {
+        File::Blob(blob) => blob,
+        File::TooLarge { size, most } => {
+            let message = format!("pilotage.yaml has {size} bytes, at most {most} are read");
+            return Err(failed(Diagnostic::error("too-large", message)));
+        }
+        File::Missing | File::NotRegular(_) => {
+            return Err(Error::NoConfig {
+                branch: branch.to_owned(),
+            });
+        }
+    };
+    let source =
+        pilotage_yaml::source_from_bytes(CONFIG_FILE, &blob.bytes).map_err(|error| failed(*error))?;
+    let (config, diagnostics) = pilotage_config::parse(&source);
+    match config {
+        Some(config) if !diagnostics.has_errors() => Ok((config, source, diagnostics)),
+        _ => Err(Error::Config { diagnostics }),
+    }
+}

@@ -1,0 +1,40 @@
+//! Only what differs from what was accepted is released. What was refused stays refused until then.
+
+use super::Case;
+use crate::decision::{Answer, GateResult};
+
+pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
+    const GATE: &str = "difference";
+    let evidence = case.evidence;
+    let asked = evidence.asked.valid()?;
+    let nothing = |why: String| Some(GateResult::new(GATE, Answer::Nothing).because(why));
+    let pass = |why: String| Some(GateResult::new(GATE, Answer::Pass).because(why));
+
+    if let Some(held) = &evidence.held {
+        if evidence.brought.is_empty() {
+            return Some(
+                GateResult::new(GATE, Answer::Nothing)
+                    .because(format!("held: {} was rejected by {} ({})", held.rejected.version, held.release, held.why))
+                    .needs("a new commit: a corrected version, a `git revert`, or the same version again on purpose"),
+            );
+        }
+        return pass(format!(
+            "{} was rejected before, and somebody committed again since",
+            held.rejected.version
+        ));
+    }
+    match (&evidence.accepted, &evidence.running) {
+        (Some(accepted), _) if accepted.digest == asked.digest => nothing(format!(
+            "what is asked was accepted already, at {}",
+            accepted.commit.short()
+        )),
+        (None, Some(running)) if running.digest == asked.digest => {
+            nothing(format!("version {} runs already, as asked", running.version))
+        }
+        (_, Some(running)) if running.version == asked.version => {
+            pass(format!("version {} stays, its settings change", asked.version))
+        }
+        (_, Some(running)) => pass(format!("{} runs, {} is asked", running.version, asked.version)),
+        (_, None) => pass(format!("nothing runs yet, {} is asked", asked.version)),
+    }
+}

@@ -1,0 +1,100 @@
+//! Every accountable commit names its ticket. A merge that only joins needs none: what it brings names its own.
+
+use regex::Regex;
+
+use super::Case;
+use crate::decision::{Answer, GateResult};
+use crate::evidence::Change;
+
+pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
+    const GATE: &str = "ticket";
+    let evidence = case.evidence;
+    let rule = case.config.policy_of(&evidence.environment).ticket.as_ref()?;
+    evidence.newest()?;
+    let mut answer = Answer::Pass;
+    let mut result = GateResult::new(GATE, Answer::Pass);
+    for change in &evidence.accountable {
+        let keys = keys(&rule.project, change);
+        if keys.is_empty() {
+            answer = Answer::Refuse;
+            result = result.because(format!(
+                "{} names no ticket of {}",
+                change.commit.short(),
+                rule.project
+            ));
+        } else {
+            result = result.because(format!("{} names {}", change.commit.short(), keys.join(", ")));
+        }
+    }
+    if answer == Answer::Refuse {
+        result = result.needs(format!(
+            "commits whose message names a ticket, such as {}-123; a commit that takes the others back makes nothing differ any more",
+            rule.project
+        ));
+    } else if !rule.status.is_empty() {
+        // The tracker is not asked yet, and an authority that was not asked is never a pass.
+        answer = Answer::Wait;
+        result = result
+            .because(format!(
+                "the policy asks for status {}, and no tracker has answered",
+                rule.status.join(" or ")
+            ))
+            .needs("a tracker that answers with one of these statuses");
+    }
+    result.answer = answer;
+    Some(result)
+}
+
+/// Keys of the project in the commit's subject, body and trailers, in order, each once.
+///
+/// A key is the project, a hyphen and a number without a leading zero, standing alone: what continues as a version
+/// (`SHOP-1.2`) or as a longer word is none.
+fn keys(project: &str, change: &Change) -> Vec<String> {
+    let Ok(pattern) = Regex::new(&format!(
+        r"(?:^|[^A-Za-z0-9_-])({}-[1-9][0-9]*)",
+        regex::escape(project)
+    )) else {
+        return Vec::new();
+    };
+    let mut found: Vec<String> = Vec::new();
+    let trailers = change.trailers.iter().map(|(_, value)| value.as_str());
+    for text in [change.subject.as_str(), change.body.as_str()]
+        .into_iter()
+        .chain(trailers)
+    {
+        for capture in pattern.captures_iter(text) {
+            let Some(key) = capture.get(1) else { continue };
+            let mut after = text[key.end()..].chars();
+            let continues = match after.next() {
+                Some('.') => after.next().is_some_and(|c| c.is_ascii_digit()),
+                Some(c) => c.is_alphanumeric() || c == '_',
+                None => false,
+            };
+            if !continues && !found.iter().any(|known| known == key.as_str()) {
+                found.push(key.as_str().to_owned());
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gates::testing::change;
+
+    #[test]
+    fn keys_stand_alone() {
+        for (text, expected) in [
+            ("SHOP-12: raise the limit", vec!["SHOP-12"]),
+            ("fix (SHOP-1), see SHOP-2 and SHOP-1", vec!["SHOP-1", "SHOP-2"]),
+            ("Merge pull request #4 from ana/SHOP-7", vec!["SHOP-7"]),
+            ("SHOP-1.2 is a version", vec![]),
+            ("ends a sentence with SHOP-3.", vec!["SHOP-3"]),
+            ("WORKSHOP-1, SHOP-0, SHOP-x, shop-4, X-SHOP-5, SHOP-6a", vec![]),
+        ] {
+            let change = change(1, "ana", text);
+            assert_eq!(keys("SHOP", &change), expected, "{text}");
+        }
+    }
+}
