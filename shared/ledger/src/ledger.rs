@@ -141,13 +141,19 @@ impl Ledger {
     /// What moved could not be fetched.
     pub fn refresh_listed(&mut self, listing: &Listing) -> Result<(), LedgerError> {
         let fetched = self.cache.fetch_listed(&self.remote, listing)?;
-        for moved in &fetched.moved {
-            let Some(old) = &moved.old else { continue };
-            if !self.cache.is_ancestor(old, &moved.new)? {
+        // The listing may hold branches too, whose history is another one's concern.
+        for moved in fetched.moved.iter().filter(|moved| place::is_chain(&moved.name)) {
+            if let Some(old) = &moved.old
+                && matches!(self.cache.is_ancestor(old, &moved.new), Ok(false))
+            {
                 tracing::warn!(name = %moved.name, old = %old, new = %moved.new, "a chain of the ledger was rewritten");
             }
         }
-        for vanished in &fetched.vanished {
+        for vanished in fetched
+            .vanished
+            .iter()
+            .filter(|vanished| place::is_chain(&vanished.name))
+        {
             tracing::warn!(name = %vanished.name, old = %vanished.old, "a chain of the ledger was deleted");
         }
         // What had to be fetched may have moved on since it was listed.

@@ -27,7 +27,7 @@ pub use monitor::chain::{AppendTick, Monitor, NewTick, PastRecord};
 pub use monitor::record::{
     Accepted, AcceptedPush, EnvironmentRecord, Frozen, Outbox, OutboxState, ServiceRecord, Tick,
 };
-pub use release::begin::{Begin, BeginRequest};
+pub use release::begin::{Begin, BeginRequest, ancestry};
 pub use release::chain::{Entry, ReleaseChain};
 pub use release::event::{
     Abandoned, Adopted, Affirmed, Begun, Effects, EndWord, Event, EventError, Finished, Proof, Rejected,

@@ -23,6 +23,11 @@ pub(crate) fn service_of(name: &RefName, environment: &EnvironmentName) -> Optio
     name.as_str().strip_prefix(&releases(environment))?.parse().ok()
 }
 
+/// Whether a ref belongs to the ledger.
+pub(crate) fn is_chain(name: &RefName) -> bool {
+    name.as_str().starts_with("refs/pilotage/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

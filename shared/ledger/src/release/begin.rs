@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pilotage_gitrepo::{Edit, RefName, RefUpdate};
+use pilotage_gitrepo::{Edit, RefName, RefUpdate, Repository};
 use pilotage_name::{CommitId, ReleaseId, ServiceKey};
 
 use super::chain::{EVENT, ReleaseChain};
@@ -85,12 +85,23 @@ enum Allowed {
     Answer(Begin),
 }
 
+/// Ancestry in the environment repository, as [`Ledger::begin`] asks for it: a commit that is gone, because its branch
+/// was rewritten, is nobody's ancestor.
+pub fn ancestry(
+    repository: &Repository,
+) -> impl FnMut(&CommitId, &CommitId) -> Result<bool, pilotage_gitrepo::Error> {
+    |ancestor, commit| match repository.is_ancestor(ancestor, commit) {
+        Err(pilotage_gitrepo::Error::NoCommit { .. }) => Ok(false),
+        answer => answer,
+    }
+}
+
 impl Ledger {
     /// Begins releases, each by compare-and-swap and independently of the others, in one push.
     ///
     /// A running release is taken over when its holder is provably gone or its time is over; that stands in the chain
     /// as `abandoned`. `is_ancestor(a, b)` tells whether commit `a` of the environment's branch is `b` or in its
-    /// history; for a commit that is gone (a rewritten branch) it answers `false`.
+    /// history; [`ancestry`] is that question to a repository.
     ///
     /// # Errors
     /// The repository could not be asked at all. What concerns one service only is that one's answer.

@@ -34,7 +34,7 @@ pub enum Append {
     Done(Lease),
     /// The release had been finished already, as it stands here: an earlier try whose reply was lost.
     Already(Box<Finished>),
-    /// The lease is no longer the newest; nothing was written.
+    /// Something that counts was written since; nothing of this was.
     Lost {
         /// Who or what came in between.
         by: String,
@@ -137,18 +137,12 @@ impl Ledger {
             what,
         };
         let chain = self.release(environment, service)?;
-        let newest = chain.tip.as_ref() == Some(&lease.tip);
-        let runs = chain
-            .state()
-            .running
-            .as_ref()
-            .is_some_and(|running| running.id == lease.release);
-        if newest && runs {
+        if is_newest(&chain, lease) {
             self.refuse_unbelieved(&name, &chain)?;
-            let new = self.write_event(Some(&lease.tip), &event)?;
+            let new = self.write_event(chain.tip.as_ref(), &event)?;
             let update = RefUpdate {
                 name,
-                expected: Some(lease.tip.clone()),
+                expected: chain.tip.clone(),
                 new: new.clone(),
             };
             if self.swap_one(update)? {
@@ -295,6 +289,24 @@ impl Ledger {
             new,
         })
     }
+}
+
+/// Whether a lease's release runs and nothing that counts was written since. What nobody believes, and a person's word
+/// that it does not count, take nothing away from the holder.
+fn is_newest(chain: &ReleaseChain, lease: &Lease) -> bool {
+    let runs = chain
+        .state()
+        .running
+        .as_ref()
+        .is_some_and(|running| running.id == lease.release);
+    let newest = chain.entries.iter().rev().find(|entry| {
+        let affirmed = matches!(
+            entry.event.as_ref().map(|event| &event.what),
+            Some(What::Affirmed(_))
+        );
+        entry.doubt.is_none() && !affirmed
+    });
+    runs && newest.is_some_and(|entry| entry.commit == lease.tip)
 }
 
 /// The end of this lease's release, when that is what was to be written.

@@ -2,10 +2,11 @@
 
 use std::sync::{Barrier, Mutex};
 
-use crate::world::{World, older, qa, request, service, success};
 use pilotage_gitrepo::Remote;
 use pilotage_ledger::{Append, AppendTick, Begin, Lease, NewTick};
 use pilotage_tests::gitserver::GitServer;
+
+use crate::world::{World, older, qa, request, service, success};
 
 const WRITERS: u32 = 8;
 const ROUNDS: u32 = 25;

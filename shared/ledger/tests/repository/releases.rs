@@ -1,10 +1,13 @@
 //! The life of releases on a real repository: begin, finish, takeover, and a stale lease that can change nothing.
 
-use crate::world::{World, begin_one, begun, commit, failure, noon, older, qa, request, service, success};
+use pilotage_gitrepo::Repository;
 use pilotage_ledger::{
     Abandon, Adopted, Append, Begin, Ending, Holder, LedgerError, Liveness, Note, Noted, Rejected, Standing,
-    Undone,
+    Undone, ancestry,
 };
+use pilotage_tests::gitserver::{BareRepository, NewCommit};
+
+use crate::world::{World, begin_one, begun, commit, failure, noon, older, qa, request, service, success};
 
 #[test]
 fn a_release_begins_and_ends_and_anybody_can_read_it() {
@@ -383,4 +386,27 @@ fn a_state_of_the_past_is_the_fold_up_to_then() {
         )
     );
     assert_eq!(&chain.state_at(noon(1000)), chain.state());
+}
+
+#[test]
+fn ancestry_of_a_commit_that_is_gone_is_no_and_no_error() {
+    let world = World::new();
+    let repository = BareRepository::at(&world.repository());
+    let old = repository.commit("qa", NewCommit::new("one").file("services/shop.yaml", "a"));
+    let new = repository.commit("qa", NewCommit::new("two").file("services/shop.yaml", "b"));
+    let (old, new) = (old.parse().unwrap(), new.parse().unwrap());
+    let repository = Repository::open(&world.repository()).unwrap();
+    let mut is_ancestor = ancestry(&repository);
+    assert!(is_ancestor(&old, &new).unwrap());
+    assert!(!is_ancestor(&new, &old).unwrap());
+    assert!(!is_ancestor(&new, &commit(7)).unwrap());
+    assert!(!is_ancestor(&commit(7), &new).unwrap());
+}
+
+#[test]
+fn a_ledger_can_be_handed_to_a_blocking_thread() {
+    let world = World::new();
+    let mut ledger = world.ledger();
+    let read = std::thread::spawn(move || ledger.release(&qa(), &service("shop")).unwrap().tip.clone());
+    assert_eq!(read.join().unwrap(), None);
 }
