@@ -1,3 +1,5 @@
-//! The `pilotage-deploy` binary.
+//! `pilotage-deploy`: makes one service in one environment equal to its descriptor.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    pilotage_step::main(pilotage_deploy::run)
+}

@@ -1,0 +1,130 @@
+use std::fmt;
+
+use pilotage_descriptor::Descriptor;
+use serde::{Deserialize, Serialize};
+
+use crate::desired::{HostAddress, Identity, Labels, host_addresses};
+use crate::fingerprint::Fingerprints;
+
+/// What the target holds of one service, as it was found: only what carries our labels.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// Who changed the service last.
+    pub marker: Option<Marker>,
+    /// Which instance the traffic goes to.
+    pub serving: Option<Serving>,
+    /// All instances, by rising id.
+    pub instances: Vec<Instance>,
+    /// The id the next new instance will get.
+    pub next: InstanceId,
+    /// Whether what routes the traffic is there.
+    pub front: Front,
+    /// What somebody else holds of the wanted routes and host ports, as sentences.
+    pub taken: Vec<String>,
+}
+
+impl Live {
+    /// The instance of this id.
+    #[must_use]
+    pub fn instance(&self, id: InstanceId) -> Option<&Instance> {
+        self.instances.iter().find(|instance| instance.id == id)
+    }
+
+    /// The instance that serves.
+    #[must_use]
+    pub fn serving_instance(&self) -> Option<&Instance> {
+        self.instance(self.serving?.instance)
+    }
+}
+
+/// The names of a service's instances: counted from 1, never used twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct InstanceId(pub u64);
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// The mark that a release leaves before its first effect, so that an older one can change nothing afterwards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marker {
+    /// The release's fence.
+    pub fence: u64,
+    /// Its name, where it has one.
+    pub release: Option<pilotage_name::ReleaseId>,
+}
+
+/// Where the traffic goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Serving {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Whether the route leads to it as it runs now; not so after it was started anew elsewhere.
+    pub current: bool,
+}
+
+/// The state of what routes the traffic to all services of the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Front {
+    /// It routes.
+    #[default]
+    Up,
+    /// It has to be started first.
+    Down,
+}
+
+/// One instance, whatever became of it.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// Its name.
+    pub id: InstanceId,
+    /// In whose name it was made.
+    pub labels: Labels,
+    /// What runs in it, as far as it could be read.
+    pub identity: Option<Identity>,
+    /// The secrets it was given.
+    pub secrets: Fingerprints,
+    /// Whether it runs.
+    pub state: State,
+    /// Counts the switches of the service: a higher turn served later; 0 never served.
+    pub turn: u64,
+    /// Whether it served and was taken back.
+    pub undone: bool,
+    /// The descriptor it was made from.
+    pub descriptor: Option<Descriptor>,
+}
+
+impl Instance {
+    /// The ports of the host it holds while it runs.
+    #[must_use]
+    pub fn host_addresses(&self) -> Vec<HostAddress> {
+        self.descriptor.as_ref().map(host_addresses).unwrap_or_default()
+    }
+}
+
+/// Whether an instance runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// A crash left it half made; it can only be removed.
+    Partial,
+    /// Complete and not started.
+    Prepared,
+    /// It runs.
+    Running,
+    /// It ran and was stopped, or ended by itself.
+    Ended,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Partial => "half made",
+            Self::Prepared => "prepared",
+            Self::Running => "running",
+            Self::Ended => "ended",
+        })
+    }
+}

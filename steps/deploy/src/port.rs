@@ -1,0 +1,79 @@
+use std::net::SocketAddr;
+
+use pilotage_descriptor::Descriptor;
+
+use crate::capability::Capabilities;
+use crate::desired::{Desired, Identity, Labels};
+use crate::error::TargetError;
+use crate::live::{InstanceId, Live};
+use crate::operation::Operation;
+
+/// One service on one target: what is there, and one effect at a time. Knows nothing of releases; the planner decides.
+#[expect(
+    async_fn_in_trait,
+    reason = "a target is used by one task of one step, so its futures need not move between threads"
+)]
+pub trait Target {
+    /// Held while the service is changed; dropping it lets the next one in.
+    type Claim;
+
+    /// What this kind of target can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Claims the service, against everyone else on this target. A claim with a higher fence ends the work of one with
+    /// a lower fence, which may have been taken over while it stood still.
+    ///
+    /// # Errors
+    /// When another one holds it.
+    async fn claim(&self, labels: &Labels) -> Result<Self::Claim, TargetError>;
+
+    /// What there is of the service. `wanted` is asked about, where given: which of its routes and host ports belong
+    /// to somebody else.
+    ///
+    /// # Errors
+    /// When it cannot be read: unknown is not empty.
+    async fn observe(&self, wanted: Option<&Descriptor>) -> Result<Live, TargetError>;
+
+    /// Has one effect, unless a higher fence than the one in `desired` has marked the service. [`Operation::Prove`] and
+    /// [`Operation::Verify`] are asked through the other methods and have no effect here.
+    ///
+    /// # Errors
+    /// When the effect could not be had; it is then absent or can be repeated.
+    async fn apply(&self, operation: &Operation, desired: &Desired) -> Result<(), TargetError>;
+
+    /// Where the named port of an instance can be asked directly, not through what routes the traffic.
+    ///
+    /// # Errors
+    /// When the instance has no such port now.
+    async fn reach(&self, instance: InstanceId, port: &str) -> Result<SocketAddr, TargetError>;
+
+    /// Comes back when the instance runs no longer.
+    async fn ended(&self, instance: InstanceId) -> Ending;
+
+    /// The proof, read back from the running instance and from what routes the traffic.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    async fn evidence(&self, instance: InstanceId) -> Result<Evidence, TargetError>;
+
+    /// What later stages want to know of an instance, as output lines: addresses first of all.
+    async fn outputs(&self, instance: InstanceId) -> Vec<(String, String)>;
+}
+
+/// How an instance ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// How, with the last it said.
+    pub text: String,
+    /// Whether it ended because an address it had been given was taken meanwhile, so that starting it again may help.
+    pub again: bool,
+}
+
+/// What was read back after a switch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// What runs.
+    pub identity: Identity,
+    /// Routes that do not lead to the instance, in words.
+    pub astray: Vec<String>,
+}

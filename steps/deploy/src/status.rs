@@ -1,0 +1,92 @@
+use std::fmt::Write;
+
+use pilotage_name::ServiceKey;
+use pilotage_outcome::StepReport;
+use serde_json::json;
+
+use crate::error::TargetError;
+use crate::live::State;
+use crate::port::Target;
+
+/// What runs of a service, for people and programs.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn status<T: Target>(target: &T, key: &ServiceKey) -> Result<StepReport, TargetError> {
+    let live = target.observe(None).await?;
+    let mut report = StepReport::passed();
+    report.project = Some(key.project.clone());
+    report.environment = Some(key.environment.clone());
+    report.service = Some(key.service.clone());
+    let mut text = String::new();
+    let serving = live.serving_instance();
+    report.summary = match serving {
+        Some(instance) => {
+            let version = instance
+                .identity
+                .as_ref()
+                .map_or("unknown", |identity| identity.version.as_str());
+            let well = match instance.state {
+                State::Running => String::new(),
+                other => format!(", but it is {other}"),
+            };
+            format!("{key}: {version} serves as instance {}{well}", instance.id)
+        }
+        None => format!("{key}: nothing serves"),
+    };
+    // Writing to a String does not fail.
+    let _ = writeln!(text, "{}", report.summary);
+    if let Some(serving) = serving.filter(|instance| instance.state == State::Running) {
+        for (name, address) in target.outputs(serving.id).await {
+            let _ = writeln!(text, "  {name} {address}");
+            report = report.output(name, address);
+        }
+        report = report.output("instance", serving.id.0.to_string());
+        if let Some(identity) = &serving.identity {
+            report = report
+                .output("digest", identity.digest.clone())
+                .output("version", identity.version.clone())
+                .output("config_hash", identity.config_hash.clone());
+        }
+    }
+    for instance in live.instances.iter().rev() {
+        let version = instance
+            .identity
+            .as_ref()
+            .map_or("?", |identity| identity.version.as_str());
+        let role = match (
+            serving.is_some_and(|serving| serving.id == instance.id),
+            instance.turn,
+            instance.undone,
+        ) {
+            (true, ..) => "serves",
+            (false, 0, _) => "never served",
+            (false, _, true) => "taken back",
+            (false, _, false) => "kept",
+        };
+        let by = match (&instance.labels.release, instance.labels.fence) {
+            (Some(release), _) => format!(", by {release}"),
+            (None, 0) => String::new(),
+            (None, fence) => format!(", by fence {fence}"),
+        };
+        let _ = writeln!(
+            text,
+            "  instance {} {version} {} ({role}{by})",
+            instance.id, instance.state
+        );
+    }
+    report.result = json!({
+        "marker": live.marker,
+        "serving": live.serving,
+        "instances": live.instances.iter().map(|instance| json!({
+            "id": instance.id,
+            "state": instance.state,
+            "identity": instance.identity,
+            "labels": instance.labels,
+            "turn": instance.turn,
+            "undone": instance.undone,
+        })).collect::<Vec<_>>(),
+    });
+    report.text = text;
+    Ok(report)
+}
