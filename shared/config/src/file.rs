@@ -11,7 +11,7 @@ use crate::{
 };
 
 record! {
-    /// The file pilotage.yaml: environments, targets, policies and people. It stands in the config branch.
+    /// A configuration (pilotage.yaml): environments, targets, policies and people. It stands in the config branch.
     pub(crate) struct ConfigFile {
         /// The format of this file.
         pub(crate) api_version as "apiVersion": ApiVersion,

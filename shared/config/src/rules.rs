@@ -97,7 +97,7 @@ impl Rules<'_> {
                 .help(format!("add `{shown}` to {section}, which has none yet")),
             None => self
                 .error(&code, message, self.value(path), format!("no such {noun}"))
-                .help(format!("{section} has {}", ticked(known))),
+                .help(format!("the names under {section} are {}", ticked(known))),
         }
     }
 }

@@ -98,15 +98,14 @@ impl Target {
 }
 
 fn address(node: &Node, cx: &mut Decoder) -> Option<SocketAddr> {
-    let text = String::decode(node, cx)?;
-    let address = text.parse().ok();
+    const EXAMPLE: &str = "write for example `127.0.0.1:8080`";
+    let Some(scalar) = node.scalar().filter(|_| !node.is_null()) else {
+        cx.wrong_type(node, "an address with a port");
+        return None;
+    };
+    let address = scalar.text.parse().ok();
     if address.is_none() {
-        cx.invalid_value(
-            node,
-            "address with a port",
-            &text,
-            "write for example `127.0.0.1:8080`",
-        );
+        cx.invalid_value(node, "address with a port", &scalar.text, EXAMPLE);
     }
     address
 }

@@ -17,7 +17,7 @@ record! {
 }
 
 record! {
-    /// The forge that hosts the environment repository, where pull requests are approved.
+    /// A forge, which hosts the environment repository; pull requests are approved there.
     pub struct Forge: Eq {
         /// Whose API it speaks.
         pub kind: ForgeKind,

@@ -1,5 +1,10 @@
 //! One corpus of valid and invalid files runs through the decoder and through the JSON schema.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where its own files cannot be read"
+)]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 

@@ -12,7 +12,12 @@ use crate::{OnFailure, StepName, Target};
 impl Rules<'_> {
     /// Environments name things that exist, and stand in no circle.
     pub(super) fn environments(&self, found: &mut Diagnostics) {
-        if self.knows("environments") && self.file.environments.is_empty() {
+        let slip = |key: &str| pilotage_diagnostic::nearest(key, ["environments"]).is_some();
+        let entries = self.node.entries().unwrap_or_default();
+        let written = entries
+            .iter()
+            .any(|entry| entry.key != "environments" && slip(&entry.key));
+        if self.knows("environments") && self.file.environments.is_empty() && !written {
             let error = self.error(
                 "no-environments",
                 "there is no environment, so nothing can be released",

@@ -237,7 +237,12 @@ impl Rules<'_> {
         }
         let mut names: Vec<&str> = self.file.people.keys().map(String::as_str).collect();
         if groups {
-            names.extend(self.file.groups.keys().map(String::as_str));
+            let groups = self
+                .file
+                .groups
+                .keys()
+                .filter(|name| !self.file.people.contains_key(*name));
+            names.extend(groups.map(String::as_str));
             found.push(self.unknown("person or group", name, path, &names, "`people` or `groups`"));
         } else {
             found.push(self.unknown("person", name, path, &names, "`people`"));
