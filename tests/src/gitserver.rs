@@ -6,7 +6,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     reason = "this is test support: what cannot be set up has to fail the test loudly"
 )]
 
@@ -93,11 +92,14 @@ impl Person {
     }
 }
 
+/// A mode and a content.
+type Entry = (String, Vec<u8>);
+
 /// A commit to be made: on the tip of its branch unless told otherwise.
 #[derive(Clone, Debug)]
 pub struct NewCommit {
     message: String,
-    files: Vec<(String, Option<(String, Vec<u8>)>)>,
+    files: Vec<(String, Option<Entry>)>,
     merge: Vec<String>,
     from: Option<String>,
     author: Person,
@@ -303,19 +305,28 @@ impl BareRepository {
         })
     }
 
-    /// Fills a branch with `files` small files `services/s<n>.yaml` and then `commits` commits that each change one.
+    /// Fills a branch with `files` small files and then `commits` commits that each change one. The first thousand files
+    /// are `services/s<n>.yaml`, the others lie beside them as `files/s<n mod 1000>/f<n>`: one directory of ten thousand
+    /// files would make git itself write gigabytes of trees.
     pub fn grow(&self, branch: &str, files: usize, commits: usize) {
-        let mut stream = Vec::new();
+        const SERVICES: usize = 1000;
+        let path = |file: usize| {
+            if file < SERVICES {
+                format!("services/s{file}.yaml")
+            } else {
+                format!("files/s{}/f{file}", file % SERVICES)
+            }
+        };
         let people = |second: usize| {
             let second = EPOCH + i64::try_from(second).unwrap();
-            format!(
-                "author Ana Costa <ana@example.com> {second} +0000\ncommitter Ana Costa <ana@example.com> {second} +0000\n"
-            )
+            let ana = "Ana Costa <ana@example.com>";
+            format!("author {ana} {second} +0000\ncommitter {ana} {second} +0000\n")
         };
+        let mut stream = Vec::new();
         write!(stream, "commit refs/heads/{branch}\n{}", people(0)).unwrap();
         data(&mut stream, b"Begin\n");
         for file in 0..files {
-            writeln!(stream, "M 100644 inline services/s{file}.yaml").unwrap();
+            writeln!(stream, "M 100644 inline {}", path(file)).unwrap();
             data(
                 &mut stream,
                 format!("version: \"1.0.0\"\nname: s{file}\n").as_bytes(),
@@ -326,7 +337,7 @@ impl BareRepository {
             let file = commit * 7919 % files.max(1);
             write!(stream, "\ncommit refs/heads/{branch}\n{}", people(commit)).unwrap();
             data(&mut stream, format!("Release s{file}\n").as_bytes());
-            writeln!(stream, "M 100644 inline services/s{file}.yaml").unwrap();
+            writeln!(stream, "M 100644 inline {}", path(file)).unwrap();
             data(
                 &mut stream,
                 format!("version: \"1.0.{commit}\"\nname: s{file}\n").as_bytes(),

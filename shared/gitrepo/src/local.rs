@@ -108,6 +108,11 @@ fn swap(to: &Repository, update: &RefUpdate, patience: Duration) -> Result<Updat
             "the branch is checked out there; push to a bare repository".to_owned(),
         ));
     }
+    if update.expected.is_none()
+        && let Some(other) = in_the_way(to, update)?
+    {
+        return Ok(UpdateResult::Refused(format!("the ref {other} is in the way")));
+    }
     let expected = match &update.expected {
         Some(expected) => to.oid(expected)?,
         // The zero id makes the swap create the ref only when it is absent, and that under its lock.
@@ -129,14 +134,14 @@ fn swap(to: &Repository, update: &RefUpdate, patience: Duration) -> Result<Updat
                 if actual.as_ref() == Some(&update.new) {
                     return Ok(UpdateResult::Done);
                 }
-                // A name that is in the way (`a` beside `a/b`) is a refusal: the ref itself is where it was expected.
                 if actual == update.expected {
                     return Ok(UpdateResult::Refused(error.message().to_owned()));
                 }
                 return Ok(UpdateResult::Moved { actual });
             }
             ErrorCode::Locked if Instant::now() < end => {
-                machine::runtime().block_on(tokio::time::sleep(PAUSE));
+                // The timer must be made inside the runtime that drives it.
+                machine::runtime().block_on(async { tokio::time::sleep(PAUSE).await });
             }
             ErrorCode::Locked => {
                 return Err(Error::Locked {
@@ -151,6 +156,28 @@ fn swap(to: &Repository, update: &RefUpdate, patience: Duration) -> Result<Updat
             _ => return Err(to.failed("move a ref", error)),
         }
     }
+}
+
+/// A ref whose name leaves no room for the new one: `a` and `a/b` cannot both be.
+fn in_the_way(to: &Repository, update: &RefUpdate) -> Result<Option<String>, Error> {
+    let failed = |error| to.failed("look for refs in the way", error);
+    let name = update.name.as_str();
+    // `refs/heads` and what is shorter are directories of every repository.
+    let above = name.match_indices('/').skip(2).map(|(end, _)| &name[..end]);
+    for prefix in above {
+        match to.git.find_reference(prefix) {
+            Ok(_) => return Ok(Some(prefix.to_owned())),
+            Err(error) if error.code() == ErrorCode::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    let below = format!("{name}/");
+    for reference in to.git.references().map_err(failed)?.flatten() {
+        if reference.name_bytes().starts_with(below.as_bytes()) {
+            return Ok(Some(String::from_utf8_lossy(reference.name_bytes()).into_owned()));
+        }
+    }
+    Ok(None)
 }
 
 /// Moving a branch under somebody's working tree would make their files look changed.

@@ -1,0 +1,18 @@
+//! The whole room against real git: the `git` program makes the repositories, `git http-backend` serves them.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the helpers of these tests fail the test they serve"
+)]
+
+mod accountable;
+mod fetching;
+mod listing;
+mod pushing;
+mod racing;
+mod reading;
+mod signing;
+mod trouble;
+mod world;
