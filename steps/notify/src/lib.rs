@@ -1,1 +1,26 @@
 //! Says what a release does to the people who want to know.
+//!
+//! message + descriptor + configuration → destinations → templates → one delivery per destination → report.
+//! A channel that fails never fails the release; it is named in the report.
+
+mod adapter;
+mod args;
+mod blocks;
+mod context;
+mod delivery;
+mod event;
+mod input;
+mod message;
+mod mrkdwn;
+mod port;
+mod report;
+mod route;
+mod run;
+mod state;
+mod template;
+
+pub use args::Args;
+pub use event::Event;
+pub use message::{Held, Link, Message, StageResult, VersionChange, Who, schema};
+pub use route::Destination;
+pub use run::run;

@@ -1,3 +1,5 @@
 //! The `pilotage-notify` binary.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    pilotage_step::main(pilotage_notify::run)
+}

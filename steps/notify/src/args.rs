@@ -1,0 +1,85 @@
+use std::path::PathBuf;
+
+use clap::builder::PossibleValue;
+use clap::{Parser, ValueEnum};
+use pilotage_quantity::Duration;
+use pilotage_step::{Common, DescriptorArgs, StepCli};
+use url::Url;
+
+use crate::event::Event;
+use crate::route::Destination;
+
+/// Says what a release does to the people who want to know.
+///
+/// Who that is stands in the descriptor (`notify:`) and in pilotage.yaml; `--to` asks for others instead. Slack is reached by
+/// a bot token in PILOTAGE_SLACK_TOKEN or by an incoming webhook in PILOTAGE_SLACK_WEBHOOK (or the file that either one's
+/// `_FILE` names). A channel that fails is named in the report; only when no channel took the message the exit code is 4.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "pilotage-notify", version)]
+pub struct Args {
+    /// What happened.
+    #[arg(long, value_enum, value_name = "EVENT", required_unless_present = "schema")]
+    pub event: Option<Event>,
+    /// What there is to say (JSON, notify-message/v1); `-` is stdin.
+    #[arg(long, value_name = "FILE", required_unless_present = "schema")]
+    pub message: Option<PathBuf>,
+    /// Tell these and no others: `console`, `slack:#CHANNEL`; may be given several times.
+    #[arg(long, value_name = "DESTINATION", value_parser = destination)]
+    pub to: Vec<Destination>,
+    /// Templates of the config branch: `<event>.slack` and `<event>.txt` take the place of ours.
+    #[arg(long, value_name = "DIR")]
+    pub templates: Option<PathBuf>,
+    /// Remember in this file where the release's messages stand, and edit them at its later events.
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Where Slack's Web API is; for gateways.
+    #[arg(long, value_name = "URL", default_value = "https://slack.com/api")]
+    pub slack_api_url: Url,
+    /// The time for all channels together, waits and further tries included.
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub within: Duration,
+    /// The time for one request.
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    pub try_timeout: Duration,
+    /// Print the JSON Schema of notify-message/v1 and end.
+    #[arg(long)]
+    pub schema: bool,
+    /// The service and its environment.
+    #[command(flatten)]
+    pub descriptor: DescriptorArgs,
+    /// What every step has.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+impl StepCli for Args {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+}
+
+impl ValueEnum for Event {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.word()))
+    }
+}
+
+fn destination(text: &str) -> Result<Destination, String> {
+    match text.split_once(':') {
+        None if text == "console" => Ok(Destination::Console),
+        Some(("slack", channel)) if good_channel(channel) => Ok(Destination::Slack(channel.to_owned())),
+        _ => Err("write `console` or `slack:#CHANNEL`".to_owned()),
+    }
+}
+
+/// A channel's name has at most 80 characters, and no white space.
+fn good_channel(channel: &str) -> bool {
+    (1..=81).contains(&channel.chars().count())
+        && !channel
+            .chars()
+            .any(|character| character.is_whitespace() || character.is_control())
+}

@@ -1,0 +1,242 @@
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::time::Duration;
+
+use futures::future::join_all;
+use pilotage_http::{HttpSettings, Proxies, client};
+use pilotage_outcome::{Effects, Fault, StepReport};
+use pilotage_retry::{Limits, RetryPolicy, Waits};
+use pilotage_step::Context;
+
+use crate::adapter::{Access, SlackApi};
+use crate::args::Args;
+use crate::context::Context as Facts;
+use crate::delivery::{Arrival, ChannelResult, Parcel, to_channel, to_webhook};
+use crate::event::Event;
+use crate::input::Input;
+use crate::message::schema;
+use crate::port::{Posted, Slack};
+use crate::report::{about, delivered, planned};
+use crate::route::{Destination, SlackAccess, Sources, destinations};
+use crate::state::State;
+use crate::template::{Format, TemplateError, Templates};
+
+/// Tells everybody who wants to know.
+///
+/// # Errors
+/// When an input or a template is of no use. A channel that fails is no error; it is in the report.
+pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
+    if args.schema {
+        let text = serde_json::to_string_pretty(&schema())
+            .map_err(|error| Fault::internal("the schema cannot be written").caused_by(error))?;
+        return Ok(StepReport::document(text + "\n"));
+    }
+    let event = args
+        .event
+        .ok_or_else(|| Fault::usage("--event is missing").help("give `--event EVENT`"))?;
+    let input = Input::read(&args, &cx).await?;
+    cx.note(|report| *report = about(report.clone(), &input.message));
+    let access = access(&cx)?;
+    let destinations = destinations(
+        event,
+        &Sources {
+            asked: &args.to,
+            descriptor: input.descriptor.as_ref(),
+            config: input.config.as_ref(),
+            environment: &input.message.environment,
+            slack: match access {
+                Access::Token(_) => SlackAccess::Token,
+                Access::Webhook(_) => SlackAccess::Webhook,
+                Access::None => SlackAccess::None,
+            },
+        },
+    );
+    let texts = render(event, &destinations, &args, &input, &cx)?;
+    if cx.dry_run {
+        let rendered: Vec<_> = destinations
+            .into_iter()
+            .map(|destination| {
+                let text = text_for(&destination, &texts).to_owned();
+                (destination, text)
+            })
+            .collect();
+        return Ok(planned(event, &input.message, &rendered));
+    }
+
+    let mut state = match &args.state {
+        Some(path) => State::read(path).map_err(|error| Fault::usage(error.to_string()).caused_by(error))?,
+        None => State::default(),
+    };
+    let release = input.message.release.as_ref().map(ToString::to_string);
+    let slack = slack(&args, access, &cx)?;
+    let within = within(&args, &cx);
+    let policy = policy(within)?;
+    cx.note(|report| report.effects = Effects::Partial);
+    let sending = join_all(destinations.iter().map(|destination| {
+        let parcel = Parcel {
+            event,
+            text: text_for(destination, &texts),
+            earlier: release
+                .as_ref()
+                .and_then(|release| state.find(release, &destination.to_string())),
+        };
+        let (slack, policy) = (&slack, &policy);
+        async move { send(slack, destination, &parcel, policy, within).await }
+    }));
+    let results = cx.cancel.run(sending).await?;
+
+    let mut channels = Vec::with_capacity(results.len());
+    for (destination, (channel, posted)) in destinations.iter().zip(results) {
+        match &channel.error {
+            Some(error) => {
+                tracing::warn!(channel = %channel.channel, outcome = channel.outcome.word(), "{error}")
+            }
+            None => {
+                tracing::info!(channel = %channel.channel, outcome = channel.outcome.word(), attempts = channel.attempts)
+            }
+        }
+        if let (Some(release), Some(posted)) = (&release, posted) {
+            state.remember(release, &destination.to_string(), posted);
+        }
+        channels.push(channel);
+    }
+    if let Some(path) = &args.state
+        && let Err(error) = state.write(path)
+    {
+        // The messages are out; the next event will add one instead of editing them.
+        tracing::warn!("{error}");
+    }
+    let console = destinations
+        .contains(&Destination::Console)
+        .then(|| text_for(&Destination::Console, &texts));
+    Ok(delivered(event, &input.message, &channels, console))
+}
+
+/// The token comes first: it reaches every channel and can edit.
+fn access(cx: &Context) -> Result<Access, Fault> {
+    let token = cx.secret("SLACK_TOKEN")?;
+    let webhook = cx.secret("SLACK_WEBHOOK")?;
+    Ok(match (token, webhook) {
+        (Some(token), _) => Access::Token(token),
+        (None, Some(webhook)) => Access::Webhook(webhook),
+        (None, None) => Access::None,
+    })
+}
+
+/// Every format that is needed, before anything is sent: a broken template tells nobody half of it.
+fn render(
+    event: Event,
+    destinations: &[Destination],
+    args: &Args,
+    input: &Input,
+    cx: &Context,
+) -> Result<BTreeMap<Format, String>, Fault> {
+    let templates = match &args.templates {
+        Some(directory) => Templates::with_directory(directory).map_err(fault)?,
+        None => Templates::ours(),
+    };
+    let named = input
+        .config
+        .as_ref()
+        .is_some_and(|config| config.templates.contains_key(&event.in_config()));
+    if named && args.templates.is_none() {
+        // They are paths in the config branch, and this step holds no git.
+        tracing::warn!(
+            "pilotage.yaml names a template for `{event}`, but --templates was not given: ours is used"
+        );
+    }
+    let facts = Facts::new(event, &input.message, input.config.as_ref());
+    let mut texts = BTreeMap::new();
+    for format in destinations.iter().filter_map(format_for) {
+        if let Entry::Vacant(place) = texts.entry(format) {
+            let text = templates.render(event, format, &facts).map_err(fault)?;
+            // A reason may quote a log, and a log may hold anything.
+            place.insert(cx.redactor.redact(&text).into_owned());
+        }
+    }
+    Ok(texts)
+}
+
+fn fault(error: TemplateError) -> Fault {
+    match error {
+        TemplateError::Unreadable { .. } => Fault::usage(error.to_string()).caused_by(error),
+        TemplateError::Invalid(problems) => Fault::from(problems),
+    }
+}
+
+fn format_for(destination: &Destination) -> Option<Format> {
+    match destination {
+        Destination::Console => Some(Format::Text),
+        Destination::Slack(_) | Destination::Webhook => Some(Format::Slack),
+        Destination::Email(_) => None,
+    }
+}
+
+fn text_for<'a>(destination: &Destination, texts: &'a BTreeMap<Format, String>) -> &'a str {
+    format_for(destination)
+        .and_then(|format| texts.get(&format))
+        .map_or("", String::as_str)
+}
+
+fn slack(args: &Args, access: Access, cx: &Context) -> Result<SlackApi, Fault> {
+    let proxies = Proxies::from_env(|name| cx.env.get(name).map(str::to_owned))
+        .map_err(|error| Fault::usage(error.to_string()).caused_by(error))?;
+    for password in proxies.secrets() {
+        cx.redactor.register_named("PROXY_PASSWORD", password);
+    }
+    let settings = HttpSettings {
+        timeout: Some(args.try_timeout.as_std()),
+        ca_files: cx.ca_files.clone(),
+        proxies,
+        ..HttpSettings::default()
+    };
+    let client = client(&settings).map_err(|error| Fault::usage(error.to_string()).caused_by(error))?;
+    Ok(SlackApi::new(
+        client,
+        args.slack_api_url.clone(),
+        cx.clock.clone(),
+        access,
+    ))
+}
+
+/// The time for all channels, within the deadline of the step: so that a deadline still leaves every channel a result.
+fn within(args: &Args, cx: &Context) -> Duration {
+    let asked = args.within.as_std();
+    cx.remaining().map_or(asked, |left| asked.min(left.mul_f64(0.9)))
+}
+
+fn policy(within: Duration) -> Result<RetryPolicy, Fault> {
+    let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+    let seconds = pilotage_quantity::Duration::from_secs;
+    let waits = Waits {
+        initial: seconds(1),
+        factor: 2.0,
+        cap: seconds(30),
+        jitter: 0.2,
+    };
+    let limits = Limits {
+        elapsed: Some(pilotage_quantity::Duration::from_millis(within)),
+        tries: Some(3),
+    };
+    RetryPolicy::new(waits, limits).map_err(|error| Fault::internal(error.to_string()))
+}
+
+async fn send(
+    slack: &impl Slack,
+    destination: &Destination,
+    parcel: &Parcel<'_>,
+    policy: &RetryPolicy,
+    within: Duration,
+) -> (ChannelResult, Option<Posted>) {
+    match destination {
+        // stdout is written by the frame, at the end.
+        Destination::Console => (ChannelResult::new(destination, Arrival::Sent), None),
+        Destination::Slack(channel) => to_channel(slack, channel, parcel, policy, within).await,
+        Destination::Webhook => (to_webhook(slack, parcel.text, policy, within).await, None),
+        Destination::Email(_) => {
+            let mut result = ChannelResult::new(destination, Arrival::Skipped);
+            result.error = Some("mail is not supported yet".to_owned());
+            (result, None)
+        }
+    }
+}
