@@ -1,8 +1,8 @@
 //! The one way HTTP leaves the house: TLS, proxies, time limits, credentials.
 //!
 //! Clients are built here and nowhere else, from [`HttpSettings`] that hold everything a client depends on. TLS is
-//! rustls with ring, the roots are those of the machine plus the CA files of the settings; a machine without any roots
-//! gets a client all the same, and only a handshake that needs one fails.
+//! rustls with ring, the roots are those of the machine (compiled-in ones where it has none) plus the CA files of the
+//! settings. A client without any root can be built too: it speaks plain HTTP, and only its handshakes fail.
 //!
 //! What is still read from the process environment behind our back: `SSL_CERT_FILE` and `SSL_CERT_DIR`, which replace
 //! the machine's store of roots (crate `rustls-native-certs`). Proxy variables are *not* read by the client: the step

@@ -13,7 +13,7 @@ pub struct HttpSettings {
     pub timeout: Option<Duration>,
     /// PEM files whose certificates are trusted beside the machine's.
     pub ca_files: Vec<PathBuf>,
-    /// Whether the machine's own roots are trusted.
+    /// Whether the machine's own roots are trusted, or the compiled-in ones where it has none.
     pub system_roots: bool,
     /// Where requests go through; [`Proxies::none`] for straight there.
     pub proxies: Proxies,
