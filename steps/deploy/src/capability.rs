@@ -1,3 +1,5 @@
+//! What a kind of target can do, and what of a descriptor it cannot.
+
 use pilotage_descriptor::{Ask, Descriptor, FileSource, Kind, SecretSource};
 
 /// What a kind of target can do. A plan refuses by name whatever a descriptor asks beyond it.

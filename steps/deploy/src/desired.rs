@@ -1,3 +1,5 @@
+//! What a release wants.
+
 use std::collections::BTreeMap;
 
 use pilotage_descriptor::{Descriptor, Publish, State};

@@ -1,3 +1,5 @@
+//! Why a target gave no answer, and the class of each reason.
+
 use std::path::{Path, PathBuf};
 
 use pilotage_outcome::{Class, Classify};

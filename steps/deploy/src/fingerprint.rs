@@ -1,3 +1,5 @@
+//! Secrets as salted hashes.
+
 use std::collections::BTreeMap;
 
 use pilotage_secret::Secret;

@@ -1,3 +1,5 @@
+//! What a target holds of a service.
+
 use std::fmt;
 
 use pilotage_descriptor::Descriptor;
@@ -88,6 +90,8 @@ pub struct Instance {
     pub secrets: Fingerprints,
     /// Whether it runs.
     pub state: State,
+    /// Whether something of it runs that does not count: started by a run that crashed, or left by one that ended.
+    pub stray: bool,
     /// Counts the switches of the service: a higher turn served later; 0 never served.
     pub turn: u64,
     /// Whether it served and was taken back.
@@ -97,6 +101,12 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// Whether anything of it runs and so holds its ports.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.stray || self.state == State::Running
+    }
+
     /// The ports of the host it holds while it runs.
     #[must_use]
     pub fn host_addresses(&self) -> Vec<HostAddress> {

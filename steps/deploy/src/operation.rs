@@ -1,3 +1,5 @@
+//! One effect.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! The planner: from what is wanted and what is there to the operations, the way back included. Pure.
+
 use std::fmt;
 
 use pilotage_name::ServiceKey;
@@ -348,7 +350,7 @@ fn retire(desired: &Desired, live: &Live) -> Plan {
         });
     }
     for instance in &live.instances {
-        if instance.state == State::Running {
+        if instance.holds() {
             builder.add(
                 Operation::Stop {
                     instance: instance.id,
@@ -420,7 +422,7 @@ impl<'l> Builder<'l> {
                 else {
                     continue;
                 };
-                if holder.id == id || holder.state != State::Running {
+                if holder.id == id || !holder.holds() {
                     continue;
                 }
                 let reason = format!("both need {shared}");
@@ -476,7 +478,7 @@ impl<'l> Builder<'l> {
                 0 => self.live.serving.is_some_and(|serving| serving.instance == id),
                 fence => instance.labels.fence == fence,
             });
-            if instance.state == State::Running || (undone && !instance.undone) {
+            if instance.holds() || (undone && !instance.undone) {
                 stops.push((id, undone));
             }
             kept.push((!(undone || instance.undone), instance.turn, id));
@@ -524,12 +526,22 @@ impl<'l> Builder<'l> {
 /// the run and to all services: a plan made before the release began still fits.
 fn digest(key: &ServiceKey, identity: Option<&Identity>, live: &Live, operations: &[Planned]) -> String {
     #[derive(Serialize)]
+    struct Held<'a> {
+        id: InstanceId,
+        labels: &'a Labels,
+        identity: Option<&'a Identity>,
+        state: State,
+        stray: bool,
+        turn: u64,
+        undone: bool,
+    }
+    #[derive(Serialize)]
     struct Bound<'a> {
         key: &'a ServiceKey,
         identity: Option<&'a Identity>,
         marker: &'a Option<Marker>,
         serving: &'a Option<crate::live::Serving>,
-        instances: Vec<(InstanceId, &'a Labels, Option<&'a Identity>, State, u64, bool)>,
+        instances: Vec<Held<'a>>,
         operations: Vec<Operation>,
     }
     let bound = Bound {
@@ -540,7 +552,15 @@ fn digest(key: &ServiceKey, identity: Option<&Identity>, live: &Live, operations
         instances: live
             .instances
             .iter()
-            .map(|i| (i.id, &i.labels, i.identity.as_ref(), i.state, i.turn, i.undone))
+            .map(|instance| Held {
+                id: instance.id,
+                labels: &instance.labels,
+                identity: instance.identity.as_ref(),
+                state: instance.state,
+                stray: instance.stray,
+                turn: instance.turn,
+                undone: instance.undone,
+            })
             .collect(),
         operations: operations
             .iter()

@@ -1,3 +1,5 @@
+//! What the step asks of a target.
+
 use std::net::SocketAddr;
 
 use pilotage_descriptor::Descriptor;

@@ -1,3 +1,5 @@
+//! Asking an instance directly whether it is well.
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;

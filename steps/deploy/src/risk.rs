@@ -1,3 +1,5 @@
+//! What of a change deserves a second look.
+
 use std::cmp::Ordering;
 use std::fmt;
 

@@ -1,3 +1,5 @@
+//! A plan, had: through the port, with the way back when it fails.
+
 use pilotage_outcome::{
     Change, CheckOutcome, CheckResult, Class, Effects, ExitCode, Fault, Outcome, StepReport,
 };

@@ -1,3 +1,5 @@
+//! What runs.
+
 use std::fmt::Write;
 
 use pilotage_name::ServiceKey;

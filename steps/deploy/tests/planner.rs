@@ -1,5 +1,11 @@
 //! The planner, on live states that no real target has to be brought into.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what a test is made from is written in the test"
+)]
+
 use std::collections::BTreeMap;
 
 use pilotage_deploy::capability::Capabilities;
@@ -92,6 +98,7 @@ fn instance(id: u64, text: &str, fence: u64, state: State, turn: u64) -> Instanc
         identity: Some(identity(&descriptor)),
         secrets: Fingerprints::default(),
         state,
+        stray: false,
         turn,
         undone: false,
         descriptor: Some(descriptor),
@@ -292,6 +299,23 @@ fn a_crashed_run_is_taken_up_where_it_stopped() {
     for (instances, expected) in table {
         assert_eq!(steps(&planned(&desired(WEB, 2), &live(instances))), expected);
     }
+}
+
+#[test]
+fn processes_that_do_not_count_are_ended_before_their_port_is_needed() {
+    let mut stray = instance(2, HOSTED, 2, State::Prepared, 0);
+    stray.stray = true;
+    let there = live(vec![instance(1, &old(HOSTED), 1, State::Ended, 1), stray.clone()]);
+    let plan = planned(&desired(HOSTED, 3), &there);
+    assert_eq!(
+        steps(&plan),
+        "mark 3, prepare 3, remove 2, start 3, prove 3, switch 3, verify 3"
+    );
+    assert!(!plan.has_downtime());
+    stray.turn = 2;
+    stray.state = State::Ended;
+    let there = live(vec![stray, instance(3, WEB, 3, State::Running, 3)]);
+    assert_eq!(steps(&planned(&desired(WEB, 3), &there)), "stop 2");
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         // `[::1]` holds colons that begin no port.
         Some((name, port))
-            if port.bytes().all(|b| b.is_ascii_digit()) && !(name.contains(':') && !name.ends_with(']')) =>
+            if (!name.contains(':') || name.ends_with(']')) && port.bytes().all(|b| b.is_ascii_digit()) =>
         {
             name
         }

@@ -70,14 +70,13 @@ pub(crate) async fn claim(path: &Path, labels: &Labels) -> Result<Claim, TargetE
         // A holder that has not yet written its name, or has let go since: look again shortly.
         let holder = state::read::<Holder>(path).ok().flatten();
         match holder.filter(|holder| processes::runs(holder.pid, holder.start)) {
-            Some(holder) if holder.fence < labels.fence => {
-                if !ended {
-                    tracing::warn!("ending {}, which this release supersedes", holder.describe());
-                    end(&holder);
-                    ended = true;
-                    waited = Duration::ZERO;
-                }
+            Some(holder) if holder.fence < labels.fence && !ended => {
+                tracing::warn!("ending {}, which this release supersedes", holder.describe());
+                end(&holder);
+                ended = true;
+                waited = Duration::ZERO;
             }
+            Some(holder) if holder.fence < labels.fence => {}
             Some(holder) => {
                 return Err(TargetError::Busy {
                     holder: holder.describe(),

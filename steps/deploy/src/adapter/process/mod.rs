@@ -247,11 +247,7 @@ impl ProcessService {
             (None, Some(_)) => State::Ended,
             (None, None) => State::Prepared,
         };
-        // Started and not recorded, or left behind by a leader that ended: it is started properly or removed.
-        let strays = running.is_none() && !self.members(id, record.run.as_ref(), all).is_empty();
-        if strays {
-            tracing::warn!("instance {id} has processes that nobody recorded; they are ended with it");
-        }
+        let stray = running.is_none() && !self.members(id, record.run.as_ref(), all).is_empty();
         let turn = record.turn.max(serves.map_or(0, |route| route.turn));
         let identity = if turn > 0 && serves.is_none() {
             Some(record.identity.clone())
@@ -276,6 +272,7 @@ impl ProcessService {
             identity,
             secrets: record.secrets,
             state,
+            stray,
             turn,
             undone: record.undone,
             descriptor: files::read_descriptor(&directory.join("descriptor.yaml"), &self.key.environment),
@@ -302,7 +299,7 @@ impl ProcessService {
         for address in host_addresses(wanted) {
             let ours = instances
                 .iter()
-                .filter(|instance| instance.state == State::Running)
+                .filter(|instance| instance.holds())
                 .any(|instance| {
                     instance
                         .host_addresses()
@@ -931,6 +928,7 @@ fn half_made(id: InstanceId) -> Instance {
         identity: None,
         secrets: Fingerprints::default(),
         state: State::Partial,
+        stray: false,
         turn: 0,
         undone: false,
         descriptor: None,

@@ -1,14 +1,13 @@
-//! The real binary on real processes.
-
-mod world;
+//! Releases as they should go, and as they may go.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::world::{World, free_port, get, strace_is_there};
 use rustix::process::Signal;
-use world::{World, free_port, get};
+use tokio::time::Instant;
 
 #[test]
 fn a_release_serves_through_the_front_door_and_a_second_one_changes_nothing() {
@@ -478,7 +477,7 @@ fn a_dead_instance_and_a_dead_front_door_are_brought_back() {
     assert_eq!(world.deploy(&["--fence", "1"]).expect(0).output("instance"), "1");
     assert_eq!(world.ask().0, 200);
     world.down().expect(0);
-    assert!(world::get(world.listen, "shop.example.com", "/").is_err());
+    assert!(get(world.listen, "shop.example.com", "/").is_err());
     world.deploy(&["--fence", "1"]).expect(0);
     assert_eq!(world.ask().0, 200);
 }
@@ -497,7 +496,7 @@ fn a_full_disk_and_a_taken_front_door_leave_everything_as_it_was() {
     }
     world.deploy(&["--fence", "1"]).expect(0);
     world.web("1.1.0", "");
-    for when in 1..=3 {
+    for when in if strace_is_there() { 1..=3 } else { 1..=0 } {
         let full = world
             .traced(&["--fence", "2"], "fdatasync", "error=ENOSPC", when)
             .expect(4);

@@ -1,0 +1,5 @@
+//! The real binary on real processes.
+
+mod crash;
+mod deploy;
+mod world;
