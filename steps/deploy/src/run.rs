@@ -369,7 +369,14 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
                 if instance == before =>
             {
                 let old = desired_of(&self.plan.service, &self.desired.labels, self.live, before)?;
-                Ok(self.target.apply(&back, &old).await?)
+                self.target.apply(&back, &old).await?;
+                if matches!(back, Operation::Start { .. }) {
+                    let asked = prove(self.target, self.probe, &old.descriptor, before, Depth::Once).await?;
+                    if !asked.good {
+                        return Err(Fault::unavailable(format!("instance {before} is not well again")));
+                    }
+                }
+                Ok(())
             }
             _ => Ok(self.target.apply(&back, self.desired).await?),
         }

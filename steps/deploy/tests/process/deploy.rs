@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::world::{World, free_port, get, strace_is_there};
 use rustix::process::Signal;
 use tokio::time::Instant;
+
+use crate::world::{World, free_port, get, strace_is_there};
 
 #[test]
 fn a_release_serves_through_the_front_door_and_a_second_one_changes_nothing() {
@@ -474,6 +475,8 @@ fn a_dead_instance_and_a_dead_front_door_are_brought_back() {
         rustix::process::kill_process(pid, Signal::KILL).unwrap();
     };
     world.processes().into_keys().for_each(kill);
+    let told = (0..10_000).find(|_| world.ask().0 == 503);
+    assert!(told.is_some(), "the front door says that nobody serves");
     assert_eq!(world.deploy(&["--fence", "1"]).expect(0).output("instance"), "1");
     assert_eq!(world.ask().0, 200);
     world.down().expect(0);
@@ -496,7 +499,8 @@ fn a_full_disk_and_a_taken_front_door_leave_everything_as_it_was() {
     }
     world.deploy(&["--fence", "1"]).expect(0);
     world.web("1.1.0", "");
-    for when in if strace_is_there() { 1..=3 } else { 1..=0 } {
+    let places = if strace_is_there() { 3 } else { 0 };
+    for when in 1..=places {
         let full = world
             .traced(&["--fence", "2"], "fdatasync", "error=ENOSPC", when)
             .expect(4);
@@ -506,4 +510,29 @@ fn a_full_disk_and_a_taken_front_door_leave_everything_as_it_was() {
     }
     world.deploy(&["--fence", "2"]).expect(0);
     assert_eq!(world.ask().1, "Shop 1.1.0\n");
+}
+
+#[test]
+fn a_route_of_another_service_is_not_taken() {
+    let world = World::new();
+    world.artifact("1.0.0", "");
+    fs::create_dir(world.path("artifacts/cart")).unwrap();
+    fs::copy(
+        world.path("artifacts/shop/1.0.0"),
+        world.path("artifacts/cart/1.0.0"),
+    )
+    .unwrap();
+    world.web("1.0.0", "");
+    world.deploy(&[]).expect(0);
+    let refused = world.deploy(&["--service", "cart"]).expect(6);
+    assert!(
+        refused.says("the route shop.example.com/ belongs to acme-qa-shop"),
+        "{}",
+        refused.stderr
+    );
+    let text = fs::read_to_string(world.path("shop.yaml")).unwrap();
+    world.descriptor(&text.replace("shop.example.com", "cart.example.com"));
+    world.deploy(&["--service", "cart"]).expect(0);
+    assert_eq!(get(world.listen, "cart.example.com", "/").unwrap().0, 200);
+    assert_eq!(world.ask().0, 200);
 }

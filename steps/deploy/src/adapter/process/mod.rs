@@ -550,12 +550,12 @@ impl ProcessService {
 
     async fn stop(&self, id: InstanceId, undone: bool) -> Result<(), TargetError> {
         let mut record = self.record(id)?;
-        if let Some(run) = record.run.clone() {
-            let signal = Signal::from_named_raw(record.stop_signal).unwrap_or(Signal::TERM);
-            let grace = Duration::from_millis(record.stop_grace_ms);
-            self.drain(&run, grace).await;
-            self.end(id, Some(&run), signal, grace).await?;
+        let signal = Signal::from_named_raw(record.stop_signal).unwrap_or(Signal::TERM);
+        let grace = Duration::from_millis(record.stop_grace_ms);
+        if let Some(run) = &record.run {
+            self.drain(run, grace).await;
         }
+        self.end(id, record.run.as_ref(), signal, grace).await?;
         if let Some(route) = self.route()?.filter(|route| route.instance == id) {
             record.turn = record.turn.max(route.turn);
         }
