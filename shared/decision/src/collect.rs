@@ -190,6 +190,8 @@ impl Question<'_> {
             asked: asked(resolved, self.commit),
             accepted: past.accepted,
             running: past.running,
+            under_way: past.under_way,
+            unsettled: past.unsettled,
             held: past.held,
             rejected: past.rejected,
             brought: changes(&commits.brought)?,

@@ -32,64 +32,122 @@ pub struct Services {
 pub fn list(repository: &Repository, commit: &CommitId) -> Result<Services, Error> {
     let mut services = Services::default();
     for entry in repository.list_dir(commit, FOLDER)?.unwrap_or_default() {
-        let path = format!("{FOLDER}/{}", entry.name);
-        let mut refuse = |code: &str, message: String, help: String| {
-            let source = Source::new(path.clone(), "");
-            services.refused.push(
-                Diagnostic::error(code, message)
-                    .at(&source, span(), "")
-                    .help(help),
-            );
-        };
-        let stem = entry.name.strip_suffix(".yaml");
-        match (entry.kind, stem) {
-            _ if entry.name.starts_with('.') && entry.kind == EntryKind::File => {}
-            (EntryKind::Symlink, _) => {
-                refuse(
-                    "symlink",
-                    "a symlink is no descriptor".into(),
-                    "commit the file itself".into(),
-                );
+        match name(FOLDER, &entry.name, entry.lossy, entry.kind) {
+            None => {}
+            Some(Ok(service)) => {
+                services.found.insert(service, entry.id.to_string());
             }
-            (EntryKind::Submodule, _) => {
-                refuse(
-                    "submodule",
-                    "a submodule is no descriptor".into(),
-                    "commit the files themselves".into(),
-                );
-            }
-            (EntryKind::Directory, _) => refuse(
-                "folder",
-                format!("`{FOLDER}/` holds descriptors, no folders"),
-                "move other files elsewhere, for example to `files/`".into(),
-            ),
-            (EntryKind::File | EntryKind::Executable, Some(stem)) if !entry.lossy => {
-                match stem.parse::<ServiceName>() {
-                    Ok(name) => {
-                        services.found.insert(name, entry.id.to_string());
-                    }
-                    Err(error) => refuse(
-                        "service-name",
-                        format!("`{stem}` is no service name: {error}"),
-                        "rename the file; its name is the service's name".into(),
-                    ),
-                }
-            }
-            (EntryKind::File | EntryKind::Executable | EntryKind::Unknown, _) => refuse(
-                "file-name",
-                format!(
-                    "`{}` is no descriptor: descriptors are named `<service>.yaml`",
-                    entry.name
-                ),
-                if entry.name.ends_with(".yml") {
-                    "rename it to end in `.yaml`".into()
-                } else {
-                    format!("move it out of `{FOLDER}/`")
-                },
-            ),
+            Some(Err(problem)) => services.refused.push(*problem),
         }
     }
     Ok(services)
+}
+
+/// The service that an entry of the folder of descriptors stands for, by its name and kind; none for hidden files, which
+/// are nobody's business. `folder` is how messages call the folder.
+///
+/// # Errors
+/// It is no descriptor and should not stand there.
+#[must_use]
+pub fn name(
+    folder: &str,
+    name: &str,
+    lossy: bool,
+    kind: EntryKind,
+) -> Option<Result<ServiceName, Box<Diagnostic>>> {
+    let refuse = |code: &str, message: String, help: String| {
+        let source = Source::new(format!("{folder}/{name}"), "");
+        let problem = Diagnostic::error(code, message).at(&source, span(), "");
+        Some(Err(Box::new(problem.help(help))))
+    };
+    match (kind, name.strip_suffix(".yaml")) {
+        _ if name.starts_with('.') && kind == EntryKind::File => None,
+        (EntryKind::Symlink, _) => refuse(
+            "symlink",
+            "a symlink is no descriptor".into(),
+            "commit the file itself".into(),
+        ),
+        (EntryKind::Submodule, _) => refuse(
+            "submodule",
+            "a submodule is no descriptor".into(),
+            "commit the files themselves".into(),
+        ),
+        (EntryKind::Directory, _) => refuse(
+            "folder",
+            format!("`{FOLDER}/` holds descriptors, no folders"),
+            "move other files elsewhere, for example to `files/`".into(),
+        ),
+        (EntryKind::File | EntryKind::Executable, Some(stem)) if !lossy => match stem.parse() {
+            Ok(service) => Some(Ok(service)),
+            Err(error) => refuse(
+                "service-name",
+                format!("`{stem}` is no service name: {error}"),
+                "rename the file; its name is the service's name".into(),
+            ),
+        },
+        (EntryKind::File | EntryKind::Executable | EntryKind::Unknown, _) => refuse(
+            "file-name",
+            format!("`{name}` is no descriptor: descriptors are named `<service>.yaml`"),
+            if name.ends_with(".yml") {
+                "rename it to end in `.yaml`".into()
+            } else {
+                format!("move it out of `{FOLDER}/`")
+            },
+        ),
+    }
+}
+
+/// The text of one descriptor at a commit.
+#[derive(Clone, Debug)]
+pub enum Text {
+    /// It can be parsed.
+    Here {
+        /// The text.
+        source: Source,
+        /// The git object id.
+        blob: String,
+    },
+    /// It is nothing to be parsed: no regular file, too large, no UTF-8.
+    Unreadable(Box<Diagnostic>),
+    /// There is no such file.
+    Absent,
+}
+
+/// Reads the text of one service's descriptor. `called` is how messages call the file.
+///
+/// # Errors
+/// The repository cannot be read. Whatever is wrong with the file is no error but [`Text::Unreadable`].
+pub fn text(
+    repository: &Repository,
+    commit: &CommitId,
+    service: &ServiceName,
+    called: &str,
+) -> Result<Text, Error> {
+    let unreadable = |code: &str, message: String, help: &str| {
+        let source = Source::new(called, "");
+        let problem = Diagnostic::error(code, message).at(&source, span(), "");
+        Ok(Text::Unreadable(Box::new(problem.help(help))))
+    };
+    match repository.blob(commit, &path_of(service), LARGEST_DESCRIPTOR)? {
+        File::Blob(blob) => Ok(match pilotage_yaml::source_from_bytes(called, &blob.bytes) {
+            Ok(source) => Text::Here {
+                source,
+                blob: blob.id.to_string(),
+            },
+            Err(problem) => Text::Unreadable(problem),
+        }),
+        File::Missing => Ok(Text::Absent),
+        File::NotRegular(kind) => unreadable(
+            "symlink",
+            format!("a descriptor is a regular file, this is {}", noun(kind)),
+            "commit the file itself",
+        ),
+        File::TooLarge { size, most } => unreadable(
+            "too-large",
+            format!("the descriptor has {size} bytes, at most {most} are read"),
+            "move long contents to files and name them under `files:`",
+        ),
+    }
 }
 
 /// One service's descriptor at a commit, resolved for an environment.
@@ -134,42 +192,14 @@ pub fn read(
     service: &ServiceName,
     environments: &[EnvironmentName],
 ) -> Result<Resolved, Error> {
-    let path = path_of(service);
-    let broken = |code: &str, message: String, help: &str| {
-        let source = Source::new(path.clone(), "");
-        let mut diagnostics = Diagnostics::default();
-        diagnostics.push(
-            Diagnostic::error(code, message)
-                .at(&source, span(), "")
-                .help(help),
-        );
-        Ok(Resolved::Broken { diagnostics })
-    };
-    let blob = match repository.blob(commit, &path, LARGEST_DESCRIPTOR)? {
-        File::Blob(blob) => blob,
-        File::Missing => return Ok(Resolved::Absent),
-        File::NotRegular(kind) => {
-            return broken(
-                "symlink",
-                format!("a descriptor is a regular file, this is {}", noun(kind)),
-                "commit the file itself",
-            );
+    let (source, blob) = match text(repository, commit, service, &path_of(service))? {
+        Text::Here { source, blob } => (source, blob),
+        Text::Unreadable(problem) => {
+            return Ok(Resolved::Broken {
+                diagnostics: Diagnostics::from(*problem),
+            });
         }
-        File::TooLarge { size, most } => {
-            return broken(
-                "too-large",
-                format!("the descriptor has {size} bytes, at most {most} are read"),
-                "move long contents to files and name them under `files:`",
-            );
-        }
-    };
-    let source = match pilotage_yaml::source_from_bytes(path.clone(), &blob.bytes) {
-        Ok(source) => source,
-        Err(diagnostic) => {
-            let mut diagnostics = Diagnostics::default();
-            diagnostics.push(*diagnostic);
-            return Ok(Resolved::Broken { diagnostics });
-        }
+        Text::Absent => return Ok(Resolved::Absent),
     };
     let parsed = pilotage_descriptor::parse(&source).for_service(service);
     let problems = parsed.check(environments);
@@ -194,7 +224,7 @@ pub fn read(
                 digest: canonical_hash(&descriptor),
                 descriptor,
                 source,
-                blob: blob.id.to_string(),
+                blob,
                 files: files.into_keys().collect(),
                 warnings: problems,
             })),

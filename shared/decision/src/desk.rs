@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pilotage_config::First;
+use pilotage_config::{First, Mode};
 use pilotage_gate::{FirstSight, History, Verdict, brought_by};
 use pilotage_gitrepo::{Cache, Remote, RemoteUrl, SigningKey, TrustedKeys};
 use pilotage_ledger::{
@@ -91,6 +91,18 @@ impl Desk {
     #[must_use]
     pub fn cache(&self) -> &Cache {
         &self.cache
+    }
+
+    /// The ref patterns that show whether policy or an environment's tip moved.
+    #[must_use]
+    pub fn patterns(&self) -> Vec<String> {
+        self.sight.patterns(&self.access.config_branch)
+    }
+
+    /// The wall time, by the clock this was opened with.
+    #[must_use]
+    pub fn now(&self) -> jiff::Timestamp {
+        self.access.clock.now()
     }
 
     /// The repository.
@@ -274,10 +286,13 @@ impl Desk {
                     grade: known.as_ref().map(|(_, proof)| proof.to_string()),
                     at: decision.at,
                 };
-                (
-                    Some(accepted),
-                    (decision.verdict == Verdict::Accept).then(|| intent(decision)),
-                )
+                let mode = self
+                    .sight
+                    .config
+                    .mode_of(&decision.environment, &decision.service);
+                // Where nothing may be touched there is nothing to trigger.
+                let releases = decision.verdict == Verdict::Accept && mode != Mode::Observe;
+                (Some(accepted), releases.then(|| intent(decision)))
             }
             _ => (before.accepted, before.outbox),
         };

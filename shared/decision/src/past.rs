@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use pilotage_config::{First, Proof};
 use pilotage_gate::{Carried, FirstSight, Held, History, Seen};
 use pilotage_gitrepo::Repository;
-use pilotage_ledger::{Accepted, EnvironmentRecord, Monitor, ReleaseState, ServiceRecord};
-use pilotage_name::{CommitId, EnvironmentName, ServiceName};
+use pilotage_ledger::{
+    Accepted, EndWord, Ending, EnvironmentRecord, Monitor, Release, ReleaseState, ServiceRecord,
+};
+use pilotage_name::{CommitId, EnvironmentName, ReleaseId, ServiceName};
 
 use crate::error::Error;
 
@@ -30,6 +32,10 @@ pub struct ServicePast {
     pub accepted: Option<Seen>,
     /// What runs, proved.
     pub running: Option<Seen>,
+    /// The release that is under way.
+    pub under_way: Option<ReleaseId>,
+    /// How the newest release ended, where it left neither a proof nor a rejection.
+    pub unsettled: Option<String>,
     /// The rejection that holds it.
     pub held: Option<Held>,
     /// Everything rejected, newest first.
@@ -130,6 +136,8 @@ pub fn service(
         release: held.release.clone(),
         why: held.why.clone(),
     });
+    past.under_way = state.running.as_ref().map(|release| release.id.clone());
+    past.unsettled = state.last().filter(|_| state.held.is_none()).and_then(loose_end);
     past.rejected = state
         .rejections
         .iter()
@@ -137,6 +145,19 @@ pub fn service(
         .map(|rejection| seen(&rejection.asked))
         .collect();
     past
+}
+
+/// How a release ended that neither proved what was asked nor rejected it.
+fn loose_end(release: &Release) -> Option<String> {
+    let id = &release.id;
+    match &release.end.as_ref()?.how {
+        Ending::Finished(finished) if finished.outcome == EndWord::Succeeded => None,
+        Ending::Finished(finished) => Some(match finished.reason.first() {
+            Some(reason) => format!("{id} ended {}: {reason}", finished.outcome),
+            None => format!("{id} ended {}", finished.outcome),
+        }),
+        Ending::Abandoned(abandoned) => Some(format!("{id} was given up: {}", abandoned.reason)),
+    }
 }
 
 fn carried(environment: &EnvironmentName, accepted: &Accepted) -> Option<Carried> {

@@ -26,6 +26,13 @@ pub struct Evidence {
     pub accepted: Option<Seen>,
     /// What runs, as the ledger has it proved.
     pub running: Option<Seen>,
+    /// The release that is under way, if one is.
+    #[serde(default)]
+    pub under_way: Option<ReleaseId>,
+    /// How the newest release ended, in words, where it left neither a proof nor a rejection: cancelled, say, or the target
+    /// could not be reached. What runs is then not what was accepted.
+    #[serde(default)]
+    pub unsettled: Option<String>,
     /// The rejection that holds the service, if one does.
     pub held: Option<Held>,
     /// Everything that was once rejected here, newest first.

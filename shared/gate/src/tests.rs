@@ -62,6 +62,8 @@ fn push(environment: &str) -> Evidence {
         asked: Asked::Valid(seen(9, "1.1.0")),
         accepted: Some(seen(1, "1.0.0")),
         running: Some(seen(1, "1.0.0")),
+        under_way: None,
+        unsettled: None,
         held: None,
         rejected: vec![],
         brought: vec![change(9, "ana", "Release shop 1.1.0")],
@@ -124,6 +126,28 @@ fn a_release_under_way_is_superseded_by_going_back_to_what_runs() {
     evidence.accepted = Some(seen(5, "1.1.0"));
     evidence.asked = Asked::Valid(seen(9, "1.0.0"));
     assert_eq!(decided(evidence).verdict, Verdict::Accept);
+}
+
+#[test]
+fn what_was_accepted_and_came_to_nothing_may_be_released_again() {
+    let mut evidence = push("qa");
+    evidence.accepted = Some(seen(9, "1.1.0"));
+    evidence.brought = vec![];
+    assert_eq!(
+        decided(evidence.clone()).verdict,
+        Verdict::Accept,
+        "it was never released"
+    );
+    evidence.unsettled = Some("qa.shop.2 was cancelled".to_owned());
+    let again = decided(evidence.clone());
+    assert_eq!(again.verdict, Verdict::Accept);
+    assert!(gate(&again, "difference").evidence[0].ends_with("does not run: qa.shop.2 was cancelled"));
+    evidence.under_way = Some("qa.shop.3".parse().unwrap());
+    assert_eq!(
+        decided(evidence).verdict,
+        Verdict::Nothing,
+        "it is being released"
+    );
 }
 
 #[test]

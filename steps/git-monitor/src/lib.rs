@@ -1,1 +1,18 @@
 //! Sees pushes to the environment branches, decides them by the gates, and triggers releases.
+
+mod accept;
+mod adapter;
+mod args;
+mod explain;
+mod news;
+mod open;
+mod outbox;
+mod run;
+mod tick;
+mod touched;
+mod trigger;
+mod voice;
+mod watch;
+
+pub use args::Args;
+pub use run::run;

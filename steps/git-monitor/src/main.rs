@@ -1,3 +1,5 @@
 //! The `pilotage-git-monitor` binary.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    pilotage_step::main(pilotage_git_monitor::run)
+}

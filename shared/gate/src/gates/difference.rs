@@ -23,11 +23,30 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
             held.rejected.version
         ));
     }
+    let runs = |digest: &str| {
+        evidence
+            .running
+            .as_ref()
+            .is_some_and(|running| running.digest == digest)
+    };
     match (&evidence.accepted, &evidence.running) {
-        (Some(accepted), _) if accepted.digest == asked.digest => nothing(format!(
-            "what is asked was accepted already, at {}",
-            accepted.commit.short()
-        )),
+        (Some(accepted), _) if accepted.digest == asked.digest => {
+            let at = accepted.commit.short();
+            match (&evidence.under_way, &evidence.unsettled) {
+                (Some(release), _) => nothing(format!(
+                    "what is asked was accepted already, at {at}; {release} releases it"
+                )),
+                (None, Some(end)) => pass(format!(
+                    "what is asked was accepted at {at} and does not run: {end}"
+                )),
+                (None, None) if runs(&asked.digest) => {
+                    nothing(format!("what is asked was accepted already, at {at}"))
+                }
+                (None, None) => pass(format!(
+                    "what is asked was accepted at {at} and was not released yet"
+                )),
+            }
+        }
         (None, Some(running)) if running.digest == asked.digest => {
             nothing(format!("version {} runs already, as asked", running.version))
         }

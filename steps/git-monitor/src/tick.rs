@@ -1,0 +1,333 @@
+//! One look at one environment: what moved, what is decided, what is recorded, what is told.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use pilotage_config::First;
+use pilotage_decision::{Decided, Desk, Recorded, descriptors, past};
+use pilotage_gate::{Decision, FirstSight, History, Verdict};
+use pilotage_ledger::{Adopted, EnvironmentRecord, Frozen, Holder, Monitor, Note, Noted};
+use pilotage_name::{CommitId, EnvironmentName, ServiceName};
+use pilotage_outcome::Fault;
+use serde_json::json;
+
+use crate::news::{is_news, is_to_be_told};
+use crate::touched::{by_paths, to_ask_again};
+use crate::voice::Voice;
+
+/// How often a tick starts over when another monitor was faster, before it leaves the rest to the next tick.
+const TRIES: u32 = 5;
+
+/// What one look at one environment came to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// Every decision that said something new.
+    pub(crate) decisions: Vec<Decision>,
+    /// What people should know about the environment as a whole.
+    pub(crate) remarks: Vec<String>,
+    /// Whether something here may turn without another push, so that the next look must not be skipped.
+    pub(crate) pending: bool,
+}
+
+/// One monitor's way to decide an environment.
+pub(crate) struct Look<'a> {
+    /// Repository, policy and ledger.
+    pub(crate) desk: &'a mut Desk,
+    /// What to do in an environment that is seen for the first time, over what pilotage.yaml says.
+    pub(crate) first: Option<First>,
+    /// Who records.
+    pub(crate) by: Holder,
+    /// Who tells people.
+    pub(crate) voice: &'a mut dyn Voice,
+}
+
+impl Look<'_> {
+    /// Decides what moved in an environment, and records and tells it.
+    ///
+    /// # Errors
+    /// The repository or the ledger cannot be reached or read.
+    pub(crate) fn at(&mut self, environment: &EnvironmentName) -> Result<Seen, Fault> {
+        for _ in 0..TRIES {
+            if let Some(seen) = self.once(environment)? {
+                return Ok(seen);
+            }
+            tracing::debug!("another monitor was faster in {environment}; deciding again");
+        }
+        // Another monitor is at work; whatever it left over is seen at the next tick.
+        Ok(Seen {
+            pending: true,
+            ..Seen::default()
+        })
+    }
+
+    /// One try; none when another monitor recorded first.
+    fn once(&mut self, environment: &EnvironmentName) -> Result<Option<Seen>, Fault> {
+        let monitor = self
+            .desk
+            .ledger()
+            .monitor(environment)
+            .map_err(pilotage_decision::fault::of_ledger)?;
+        let record = &monitor.environment;
+        let Some(tip) = self.desk.sight().tips.get(environment).cloned() else {
+            return self.branch_gone(environment, &monitor);
+        };
+        let history = match &record.first {
+            Some(_) => past::history(self.desk.cache(), record, &tip).map_err(Fault::from)?,
+            None => History::Linear,
+        };
+        if let History::Rewritten {
+            from, accepted: None, ..
+        } = &history
+        {
+            let frozen = Frozen {
+                reason: format!(
+                    "the branch was rewritten: {} was its tip and is no ancestor of {}",
+                    from.short(),
+                    tip.short()
+                ),
+                since: jiff::Timestamp::UNIX_EPOCH,
+                was: Some(from.clone()),
+                now: Some(tip.clone()),
+            };
+            return self.freeze(environment, &monitor, frozen);
+        }
+        let policy_moved = record.config_commit.as_ref() != Some(&self.desk.sight().config_commit);
+        let services = self.to_decide(&monitor, &tip, policy_moved)?;
+        if services.is_empty()
+            && record.seen.as_ref() == Some(&tip)
+            && record.frozen.is_none()
+            && !policy_moved
+        {
+            return Ok(Some(Seen {
+                pending: pending(&monitor),
+                ..Seen::default()
+            }));
+        }
+        let services: Vec<ServiceName> = services.into_iter().collect();
+        let (decided, monitor) = self
+            .desk
+            .decide(environment, &services, &tip, self.first)
+            .map_err(Fault::from)?;
+        self.conclude(environment, &tip, &monitor, decided)
+    }
+
+    fn to_decide(
+        &self,
+        monitor: &Monitor,
+        tip: &CommitId,
+        policy_moved: bool,
+    ) -> Result<BTreeSet<ServiceName>, Fault> {
+        let git = pilotage_decision::fault::of_git;
+        let cache = self.desk.cache();
+        let known = monitor
+            .environment
+            .seen
+            .as_ref()
+            .filter(|seen| cache.has_commit(seen));
+        let Some(seen) = known else {
+            // Never seen, or the old tip is gone: everything that stands in the branch, and everything that ever did.
+            let listed = descriptors::list(cache, tip).map_err(Fault::from)?;
+            return Ok(listed
+                .found
+                .into_keys()
+                .chain(monitor.services.keys().cloned())
+                .collect());
+        };
+        let mut services = to_ask_again(&monitor.services, policy_moved);
+        if seen != tip {
+            let changed = cache.changed_paths(Some(seen), tip).map_err(git)?;
+            let paths = changed
+                .iter()
+                .filter(|change| !change.lossy)
+                .map(|change| change.path.as_str());
+            services.extend(by_paths(paths, &monitor.services));
+        }
+        Ok(services)
+    }
+
+    fn conclude(
+        &mut self,
+        environment: &EnvironmentName,
+        tip: &CommitId,
+        monitor: &Arc<Monitor>,
+        decided: Vec<Decided>,
+    ) -> Result<Option<Seen>, Fault> {
+        let before = |service: &ServiceName| monitor.services.get(service).map(AsRef::as_ref);
+        let told: Vec<Decision> = decided
+            .iter()
+            .map(|one| &one.decision)
+            .filter(|decision| is_to_be_told(decision, before(&decision.service)))
+            .cloned()
+            .collect();
+        let waits = decided.iter().any(|one| one.decision.verdict == Verdict::Wait);
+        let unanswered = decided
+            .iter()
+            .any(|one| one.decision.evidence.first_sight == FirstSight::Unanswered);
+        let news: Vec<Decided> = decided
+            .into_iter()
+            .filter(|one| is_news(&one.decision, before(&one.decision.service)))
+            .collect();
+        let record = self.environment_record(&monitor.environment, tip, unanswered);
+        let changed = (record != monitor.environment).then_some(record);
+        let mut seen = Seen {
+            decisions: news.iter().map(|one| one.decision.clone()).collect(),
+            remarks: self.misnamed(&monitor.environment, tip)?,
+            pending: waits || pending(monitor),
+        };
+        if news.is_empty() && changed.is_none() {
+            return Ok(Some(seen));
+        }
+        let data = json!({"from": monitor.environment.seen, "to": tip});
+        match self
+            .desk
+            .record(environment, monitor, &news, changed, self.by.clone(), data)
+            .map_err(Fault::from)?
+        {
+            Recorded::Moved => return Ok(None),
+            Recorded::Done(_) => {}
+        }
+        for one in &news {
+            if one.decision.verdict == Verdict::Adopt
+                && let Some(trouble) = self.adopt(environment, one)?
+            {
+                seen.remarks.push(trouble);
+            }
+        }
+        let config = self.desk.sight().config_source.text().to_owned();
+        for decision in &told {
+            self.voice.tell(decision, &config);
+        }
+        Ok(Some(seen))
+    }
+
+    /// The environment's record after a tick. An environment whose first sight nobody answered for stays unseen.
+    fn environment_record(
+        &self,
+        before: &EnvironmentRecord,
+        tip: &CommitId,
+        unanswered: bool,
+    ) -> EnvironmentRecord {
+        if unanswered {
+            return before.clone();
+        }
+        let sight = self.desk.sight();
+        EnvironmentRecord {
+            first: before.first.clone().or_else(|| Some(tip.clone())),
+            seen: Some(tip.clone()),
+            frozen: None,
+            accepted_push: before.accepted_push.clone(),
+            config_commit: Some(sight.config_commit.clone()),
+            policy: Some(sight.config.policy_hash()),
+        }
+    }
+
+    /// Files beside the descriptors that are none, told when the branch moved.
+    fn misnamed(&self, before: &EnvironmentRecord, tip: &CommitId) -> Result<Vec<String>, Fault> {
+        if before.seen.as_ref() == Some(tip) {
+            return Ok(Vec::new());
+        }
+        let listed = descriptors::list(self.desk.cache(), tip).map_err(Fault::from)?;
+        Ok(listed
+            .refused
+            .iter()
+            .map(pilotage_diagnostic::Diagnostic::line)
+            .collect())
+    }
+
+    fn branch_gone(
+        &mut self,
+        environment: &EnvironmentName,
+        monitor: &Arc<Monitor>,
+    ) -> Result<Option<Seen>, Fault> {
+        let Some(was) = &monitor.environment.seen else {
+            return Ok(Some(Seen {
+                remarks: vec![format!("the branch of {environment} is not there yet")],
+                ..Seen::default()
+            }));
+        };
+        let frozen = Frozen {
+            reason: "the branch was deleted".to_owned(),
+            since: jiff::Timestamp::UNIX_EPOCH,
+            was: Some(was.clone()),
+            now: None,
+        };
+        self.freeze(environment, monitor, frozen)
+    }
+
+    /// Freezes the environment, once: nothing is accepted, and nothing that runs is touched.
+    fn freeze(
+        &mut self,
+        environment: &EnvironmentName,
+        monitor: &Arc<Monitor>,
+        frozen: Frozen,
+    ) -> Result<Option<Seen>, Fault> {
+        let remark = format!("{environment} is frozen: {}", frozen.reason);
+        let known = monitor.environment.frozen.as_ref();
+        if known.is_some_and(|known| known.was == frozen.was && known.now == frozen.now) {
+            return Ok(Some(Seen::default()));
+        }
+        let frozen = Frozen {
+            since: known.map_or_else(|| self.desk.now(), |known| known.since),
+            was: known.and_then(|known| known.was.clone()).or(frozen.was),
+            ..frozen
+        };
+        let record = EnvironmentRecord {
+            frozen: Some(frozen),
+            ..monitor.environment.clone()
+        };
+        let data = json!({"frozen": true});
+        match self
+            .desk
+            .record(environment, monitor, &[], Some(record), self.by.clone(), data)
+            .map_err(Fault::from)?
+        {
+            Recorded::Moved => Ok(None),
+            Recorded::Done(_) => Ok(Some(Seen {
+                remarks: vec![remark],
+                ..Seen::default()
+            })),
+        }
+    }
+
+    /// Writes down that what the branch asks for runs already. What hinders it is told and does not stop the others.
+    fn adopt(&mut self, environment: &EnvironmentName, one: &Decided) -> Result<Option<String>, Fault> {
+        let descriptors::Resolved::Valid(valid) = &one.resolved else {
+            return Ok(None);
+        };
+        let sight = self.desk.sight();
+        let service = &one.decision.service;
+        let adopted = Adopted {
+            service: pilotage_name::ServiceKey {
+                project: sight.config.project.clone(),
+                environment: environment.clone(),
+                service: service.clone(),
+            },
+            commit: one.decision.commit.clone(),
+            config_commit: sight.config_commit.clone(),
+            descriptor: valid.digest.clone(),
+            config: valid.descriptor.config_hash(),
+            version: valid.descriptor.version.to_string(),
+            proof: None,
+            by: "first sight".to_owned(),
+            reason: "the environment's owner said that it runs already".to_owned(),
+        };
+        let noted = self
+            .desk
+            .ledger()
+            .note(environment, service, &Note::Adopted(adopted));
+        Ok(match noted.map_err(pilotage_decision::fault::of_ledger)? {
+            Noted::Done => None,
+            Noted::HeldBy { release, holder } => Some(format!(
+                "{service} is not adopted: {release} runs, held by {holder}"
+            )),
+        })
+    }
+}
+
+/// Whether a recorded verdict may turn without another push.
+fn pending(monitor: &Monitor) -> bool {
+    monitor
+        .services
+        .values()
+        .any(|record| crate::touched::verdict(record) == Some(Verdict::Wait))
+}
