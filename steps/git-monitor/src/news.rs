@@ -5,18 +5,11 @@ use pilotage_gate::{Decision, Verdict};
 use pilotage_ledger::ServiceRecord;
 use serde_json::Value;
 
-/// The parts of a decision that matter to whoever reads it again: not when it was asked, nor how long the push was.
-const TELLING: [&str; 7] = [
-    "verdict",
-    "commit",
-    "version",
-    "digest",
-    "gates",
-    "notes",
-    "policy_hash",
-];
+/// The parts of a decision that make it what it is to a reader: not when it was asked, nor how long the push was. The
+/// commit is not among them, because the tip moves with every push of any service.
+const ANSWER: [&str; 6] = ["verdict", "version", "digest", "gates", "notes", "policy_hash"];
 
-/// Whether the decision differs from what is recorded in a part that matters.
+/// Whether the decision says anything that is not recorded.
 #[must_use]
 pub(crate) fn is_news(decision: &Decision, before: Option<&ServiceRecord>) -> bool {
     let Some(before) = before else {
@@ -25,16 +18,9 @@ pub(crate) fn is_news(decision: &Decision, before: Option<&ServiceRecord>) -> bo
     let Ok(Value::Object(now)) = serde_json::to_value(decision) else {
         return true;
     };
-    let same_answer = |part: &&str| now.get(*part) == before.decision.get(*part);
-    if TELLING.iter().all(|part| same_answer(&part)) {
-        return false;
-    }
-    // The tip moves with every push of any service; an answer that is otherwise the same is no news by that alone.
-    TELLING
-        .iter()
-        .filter(|part| **part != "commit")
-        .any(|part| !same_answer(&part))
-        || decision.verdict == Verdict::Accept
+    let differs = |part: &str| now.get(part) != before.decision.get(part);
+    // What is accepted at another commit starts another range and another release.
+    ANSWER.iter().any(|part| differs(part)) || (decision.verdict == Verdict::Accept && differs("commit"))
 }
 
 /// Whether people are to be told: the verdict objects, and it was not recorded with the same objections before.
