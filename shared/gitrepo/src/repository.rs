@@ -48,6 +48,36 @@ impl Repository {
         }
     }
 
+    /// Makes an empty bare repository at `path`, whose HEAD names the branch `head`. Nothing of this machine's git
+    /// templates goes into it.
+    pub fn create(path: &Path, head: &str) -> Result<Self, Error> {
+        machine::prepare();
+        let mut options = git2::RepositoryInitOptions::new();
+        options
+            .bare(true)
+            .external_template(false)
+            .no_reinit(true)
+            .mkpath(true)
+            .initial_head(head);
+        let git = git2::Repository::init_opts(path, &options).map_err(|source| Error::Git {
+            doing: "make a repository",
+            source,
+        })?;
+        let place = path.display().to_string();
+        Ok(Self { git, place })
+    }
+
+    /// The commit that is checked out, and its branch when one is. `None`: nothing was ever committed.
+    pub fn head(&self) -> Result<Option<(Option<RefName>, CommitId)>, Error> {
+        let head = match self.git.head() {
+            Ok(head) => head,
+            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => return Ok(None),
+            Err(error) => return Err(self.failed("read HEAD", error)),
+        };
+        let branch = head.name().ok().and_then(|name| name.parse().ok());
+        Ok(head.target().map(|oid| (branch, commit_id(oid))))
+    }
+
     /// Whether history is cut off. Questions about ranges are refused then.
     #[must_use]
     pub fn is_shallow(&self) -> bool {
