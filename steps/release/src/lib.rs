@@ -1,1 +1,30 @@
 //! One release from begin to finish: plan, lease, stages, judgement, record.
+//!
+//! accepted decision → plan and its directory → begin (all services of a push at once) → stages → judgement → finish.
+
+/// The real launchers of stages.
+pub mod adapter;
+pub mod approve;
+mod args;
+mod command;
+pub mod conduct;
+pub mod directory;
+/// Why a plan or a report is of no use.
+pub mod error;
+pub mod judge;
+pub mod message;
+pub mod order;
+pub mod plan;
+pub mod port;
+pub mod prepare;
+pub mod record;
+pub mod records;
+pub mod release;
+pub mod rollback;
+pub mod run;
+pub mod stage;
+pub mod status;
+pub mod tell;
+
+pub use args::Args;
+pub use command::run;

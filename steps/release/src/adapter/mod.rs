@@ -1,0 +1,2 @@
+/// Stages as processes of this machine.
+pub mod process;

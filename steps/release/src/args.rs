@@ -1,0 +1,147 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use pilotage_name::{EnvironmentName, ReleaseId, ServiceName};
+use pilotage_step::{Common, RepoArgs, StepCli};
+
+use crate::message::Who;
+use crate::rollback::person;
+
+/// Releases services from begin to finish, and says what runs where.
+///
+/// A release goes on only when exactly its commit was accepted by the gates; started by hand, `run` asks them itself. One
+/// release of a service goes on at a time, and everything that is interrupted is taken up again by the same command.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "pilotage-release", version)]
+pub struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// The branch that holds pilotage.yaml.
+    #[arg(long, global = true, value_name = "NAME", default_value = "main")]
+    pub(crate) config_branch: String,
+    /// What every step has.
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+impl StepCli for Args {
+    /// A stage that is asked to stop, and the end that is then written down, take more than one step's clean-up.
+    const CLEANUP: Duration = Duration::from_secs(14);
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum Command {
+    /// Say what a release would do, or write its plan's directory for whoever runs the stages.
+    Plan {
+        #[command(flatten)]
+        repo: RepoArgs,
+        /// Write the plan into this directory, which must not hold anything yet.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Take the lease for a plan whose stages somebody else runs.
+    Begin {
+        #[command(flatten)]
+        repo: RepoArgs,
+        /// The plan's directory.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// Who holds it: the address of the build, where people can look.
+        #[arg(long, value_name = "URL")]
+        build: String,
+    },
+    /// Release services: plan, begin, all stages, finish.
+    Run {
+        #[command(flatten)]
+        repo: RepoArgs,
+        /// Keep plans, reports and logs below this directory, in one for each service.
+        #[arg(long, value_name = "DIR")]
+        keep: Option<PathBuf>,
+    },
+    /// Judge what the stages of a plan left in its directory, and write the end of the release.
+    Finish {
+        #[command(flatten)]
+        repo: RepoArgs,
+        /// The plan's directory.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// Say what runs where, since when, by whose commit.
+    Status {
+        #[command(flatten)]
+        repo: RepoArgs,
+    },
+    /// Give a release up that somebody else holds.
+    Abandon {
+        #[command(flatten)]
+        repo: RepoArgs,
+        /// This release and no other.
+        #[arg(long, value_name = "ID")]
+        release: Option<ReleaseId>,
+        /// Why.
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: String,
+        /// Who does it.
+        #[arg(long, value_name = "NAME <EMAIL>", value_parser = person)]
+        by: Who,
+    },
+    /// Go back to a version that was proved: restore its descriptor by a commit, and release that.
+    Rollback {
+        #[command(flatten)]
+        repo: RepoArgs,
+        /// The version; without it the one that was proved before.
+        #[arg(long, value_name = "VERSION")]
+        to: Option<String>,
+        /// Why; stands in the commit.
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: String,
+        /// Who does it: author and committer of the commit.
+        #[arg(long, value_name = "NAME <EMAIL>", value_parser = person)]
+        by: Who,
+        /// Keep plans, reports and logs below this directory, in one for each service.
+        #[arg(long, value_name = "DIR")]
+        keep: Option<PathBuf>,
+    },
+}
+
+impl Command {
+    pub(crate) fn repo(&self) -> &RepoArgs {
+        match self {
+            Self::Plan { repo, .. }
+            | Self::Begin { repo, .. }
+            | Self::Run { repo, .. }
+            | Self::Finish { repo, .. }
+            | Self::Status { repo }
+            | Self::Abandon { repo, .. }
+            | Self::Rollback { repo, .. } => repo,
+        }
+    }
+}
+
+/// A reason stands in a commit, so it is text and there is some.
+fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("say why".to_owned());
+    }
+    if text
+        .chars()
+        .any(|character| character.is_control() && character != '\n')
+    {
+        return Err("it holds control characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// What `--env` and `--service` must not contradict.
+pub(crate) fn contradicts(repo: &RepoArgs, environment: &EnvironmentName, service: &ServiceName) -> bool {
+    repo.environment
+        .as_ref()
+        .is_some_and(|asked| asked != environment)
+        || !(repo.service.is_empty() || repo.service.as_slice() == std::slice::from_ref(service))
+}

@@ -1,0 +1,155 @@
+//! From an accepted decision to a plan and the texts of its directory: reads what the commits say.
+
+use std::collections::BTreeMap;
+
+use pilotage_decision::Desk;
+use pilotage_decision::fault::{of_git, of_ledger};
+use pilotage_gate::Identity;
+use pilotage_gitrepo::{File, Person};
+use pilotage_ledger::{Trigger, TriggerKind};
+use pilotage_name::{EnvironmentName, ServiceKey, ServiceName};
+use pilotage_outcome::Fault;
+
+use crate::approve::Approved;
+use crate::directory::Texts;
+use crate::message::Who;
+use crate::plan::{Ingredients, ReleasePlan};
+use crate::rollback::TRAILER;
+
+/// The largest template that is read, in bytes.
+const LARGEST_TEMPLATE: u64 = 64 * 1024;
+
+/// The plan of one service, with the texts of its directory.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The plan.
+    pub plan: ReleasePlan,
+    /// The texts.
+    pub texts: Texts,
+}
+
+/// Makes the plan of a service that may be released.
+///
+/// # Errors
+/// The repository or the ledger cannot be read.
+pub fn prepare(
+    desk: &mut Desk,
+    environment: &EnvironmentName,
+    service: &ServiceName,
+    approved: &Approved,
+) -> Result<Prepared, Fault> {
+    let chain = desk
+        .ledger()
+        .known_release(environment, service)
+        .map_err(of_ledger)?;
+    let from_version = chain
+        .state()
+        .proved
+        .as_ref()
+        .filter(|proved| !proved.retired)
+        .map(|proved| proved.version.clone());
+    let change = change(desk, approved)?;
+    let by = change
+        .as_ref()
+        .map_or_else(|| "unknown".to_owned(), |(_, _, committer)| shown(committer));
+    let sight = desk.sight();
+    let plan = ReleasePlan::make(Ingredients {
+        config: &sight.config,
+        config_commit: &sight.config_commit,
+        service: ServiceKey {
+            project: sight.config.project.clone(),
+            environment: environment.clone(),
+            service: service.clone(),
+        },
+        commit: &approved.commit,
+        resolved: &approved.valid.descriptor,
+        digest: &approved.valid.digest,
+        decision: approved.decision.clone(),
+        notes: approved.notes.clone(),
+        trigger: Trigger {
+            kind: kind(approved),
+            by,
+        },
+        from_version,
+        change,
+        pilotage: env!("CARGO_PKG_VERSION"),
+    });
+    let texts = Texts {
+        descriptor: approved.valid.descriptor.to_yaml(),
+        config: sight.config_source.text().to_owned(),
+        templates: templates(desk)?,
+    };
+    Ok(Prepared { plan, texts })
+}
+
+/// Who brought what: as the decision saw it, else as the accepted commit says.
+fn change(desk: &Desk, approved: &Approved) -> Result<Option<(String, Who, Who)>, Fault> {
+    if let Some(change) = &approved.change {
+        let who = |identity: &Identity| Who {
+            name: identity.name.clone(),
+            email: Some(identity.email.clone()),
+        };
+        return Ok(Some((
+            change.subject.clone(),
+            who(&change.author),
+            who(&change.committer),
+        )));
+    }
+    let info = desk.cache().commit(&approved.commit).map_err(of_git)?;
+    let who = |person: &Person| Who {
+        name: person.name.clone(),
+        email: Some(person.email.clone()),
+    };
+    Ok(Some((
+        info.subject.clone(),
+        who(&info.author),
+        who(&info.committer),
+    )))
+}
+
+/// Whoever is faster to release a commit that rolls back, it is a rollback: what ran before is rejected by it.
+fn kind(approved: &Approved) -> TriggerKind {
+    match &approved.change {
+        Some(change) if change.trailer(TRAILER).is_some() => TriggerKind::Rollback,
+        _ => approved.kind.clone(),
+    }
+}
+
+fn shown(who: &Who) -> String {
+    match &who.email {
+        Some(email) => format!("{} <{email}>", who.name),
+        None => who.name.clone(),
+    }
+}
+
+/// The message templates of the config branch, by the names the notify step knows. One whose path says neither `.slack`
+/// nor `.txt` is for both.
+fn templates(desk: &Desk) -> Result<BTreeMap<String, String>, Fault> {
+    let sight = desk.sight();
+    let mut templates = BTreeMap::new();
+    for (event, path) in &sight.config.templates {
+        let text = match desk
+            .cache()
+            .blob(&sight.config_commit, path, LARGEST_TEMPLATE)
+            .map_err(of_git)?
+        {
+            File::Blob(blob) => String::from_utf8(blob.bytes).ok(),
+            File::Missing | File::NotRegular(_) | File::TooLarge { .. } => None,
+        };
+        let Some(text) = text else {
+            return Err(Fault::invalid(format!(
+                "pilotage.yaml names the template `{path}`, which cannot be read"
+            ))
+            .help("commit it to the config branch, as a text of at most 64 KiB"));
+        };
+        let endings: &[&str] = match path.rsplit_once('.') {
+            Some((_, "slack")) => &["slack"],
+            Some((_, "txt")) => &["txt"],
+            _ => &["slack", "txt"],
+        };
+        for ending in endings {
+            templates.insert(format!("{event}.{ending}"), text.clone());
+        }
+    }
+    Ok(templates)
+}
