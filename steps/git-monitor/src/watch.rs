@@ -108,7 +108,7 @@ impl Watch {
             return Ok(None);
         }
         let mut patterns = self.desk.patterns();
-        patterns.push("refs/pilotage/monitor/*".to_owned());
+        patterns.push("refs/pilotage/monitor/".to_owned());
         let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
         self.desk
             .remote()
