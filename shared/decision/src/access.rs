@@ -42,7 +42,7 @@ impl Access {
     pub fn of(args: &RepoArgs, config_branch: &str, cx: &Context) -> Result<Self, Fault> {
         let repo = args.required_repo()?;
         let url: RemoteUrl = repo.parse().map_err(|error: pilotage_gitrepo::UrlError| {
-            let shown = pilotage_diagnostic::printable(repo);
+            let shown = pilotage_diagnostic::printable(&without_userinfo(repo));
             Fault::usage(format!("`{shown}` cannot be used as a repository: {error}"))
         })?;
         let proxies = Proxies::from_env(|name| cx.env.get(name).map(str::to_owned))
@@ -68,5 +68,25 @@ impl Access {
             ledger_key: cx.secret("LEDGER_KEY")?,
             clock: cx.clock.clone(),
         })
+    }
+}
+
+/// The address without what stands before an `@`: it may be a password that somebody put there by mistake.
+fn without_userinfo(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 <= at => format!("{}://…{}", &url[..scheme], &url[at..]),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_an_address_is_not_repeated() {
+        assert_eq!(without_userinfo("https://ana:pw@x@git.example.com/r"), "https://…@git.example.com/r");
+        assert_eq!(without_userinfo("https://git.example.com/r"), "https://git.example.com/r");
+        assert_eq!(without_userinfo("/srv/a@b"), "/srv/a@b");
     }
 }
