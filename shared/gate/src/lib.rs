@@ -22,3 +22,9 @@ pub use evidence::{
 };
 pub use gates::brought_by;
 pub use person::{is_forge_address, person_of};
+
+/// The JSON Schema (draft 2020-12) of a decision as it is recorded: `decision/v1`.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Decision).to_value()
+}

@@ -1,0 +1,68 @@
+//! What to type after `pilotage init`. Pure.
+
+use super::files::VERSIONS;
+use super::{Artifacts, Destination, Layout};
+
+/// The next steps, for a terminal.
+pub(super) fn steps(layout: &Layout) -> String {
+    let repository = layout.shown_directory();
+    let Some((first, one)) = layout.environments.first().zip(layout.services.first()) else {
+        return String::new();
+    };
+    let (project, service) = (&layout.project, &one.service);
+    let mut text = format!(
+        "\
+Next:
+  pilotage check --repo {repository}
+  pilotage git-monitor run --repo {repository} &
+  git clone -b {first} {repository} {project}-{first} && cd {project}-{first}
+  $EDITOR services/{service}.yaml        # a new `version`{available}
+  git commit -am \"Release {service}\" && git push
+  pilotage why {service} {first} --repo {repository}
+",
+        available = match &layout.destination {
+            Destination::Process {
+                artifacts: Artifacts::Made(_),
+                ..
+            } => format!(": \"{}\" is there to be released", VERSIONS[1]),
+            _ => String::new(),
+        }
+    );
+    match &layout.destination {
+        Destination::Process {
+            listen,
+            artifacts,
+            state,
+            ..
+        } => {
+            let host = layout.host(one, Some(first));
+            text.push_str(&format!("  curl http://{host}:{}/\n\n", listen.port()));
+            match artifacts {
+                Artifacts::Made(_) => text.push_str(&format!(
+                    "Releases run as plain processes of this machine, an example until you name your own program in pilotage.yaml\n\
+                     (branch main). They keep what they need in {}.\n",
+                    state.display()
+                )),
+                Artifacts::Given(folder) => text.push_str(&format!(
+                    "Releases run as plain processes of this machine; a version is the file {}/<service>/<version>.\n",
+                    folder.display()
+                )),
+            }
+        }
+        Destination::Docker => {
+            text.push_str("\nPut your own images and hosts into the descriptors first.\n");
+        }
+    }
+    if let Some(last) = layout.last() {
+        text.push_str(&format!(
+            "`pilotage check` warns of what is fair on one machine and not in production; pilotage.yaml says how {last} becomes strict.\n"
+        ));
+        if !layout.manager.known {
+            text.push_str(&format!(
+                "git knows no name and address of yours, so {} stands in pilotage.yaml as the one who may release to {last}.\n",
+                layout.manager.email
+            ));
+        }
+    }
+    text
+}

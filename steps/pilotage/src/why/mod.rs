@@ -1,0 +1,157 @@
+//! `pilotage why`: the story of one service, from the record in git and from nothing else.
+
+mod present;
+mod story;
+mod text;
+
+use std::sync::Arc;
+
+use pilotage_decision::descriptors::{self, Resolved};
+use pilotage_decision::fault::of_ledger;
+use pilotage_decision::{Access, Desk, Error};
+use pilotage_diagnostic::nearest;
+use pilotage_ledger::{PastRecord, ReleaseChain};
+use pilotage_name::{CommitId, EnvironmentName, ServiceName};
+use pilotage_outcome::{Fault, StepReport};
+use pilotage_step::Context;
+use serde_json::json;
+
+use crate::args::Why;
+pub use present::{Asks, Present};
+pub use story::{Chapter, Kind, tell};
+pub use text::text;
+
+/// How many decisions are read when not all events are asked for: each is a file of its own in the history.
+const DECISIONS: usize = 500;
+
+/// Tells the story.
+///
+/// # Errors
+/// The repository or the ledger cannot be read, or there is no such service.
+pub async fn run(wish: Box<Why>, cx: &Context) -> Result<StepReport, Fault> {
+    let context = cx.clone();
+    let looking = tokio::task::spawn_blocking(move || look(&wish, &context));
+    cx.cancel
+        .run(looking)
+        .await?
+        .map_err(|error| Fault::internal("the story broke off").caused_by(error))?
+}
+
+fn look(wish: &Why, cx: &Context) -> Result<StepReport, Fault> {
+    let service = match &wish.of {
+        Some(service) => service,
+        None => wish.repository.required_service()?,
+    };
+    let environment = match &wish.place {
+        Some(environment) => environment,
+        None => wish.repository.required_environment()?,
+    };
+    let mut access = Access::of(&wish.repository, &wish.config_branch, cx)?;
+    // Nothing is written here, so nothing is to be signed.
+    access.ledger_key = None;
+    let mut desk = Desk::open(access)?;
+    let tip = desk.sight().tip(environment)?.clone();
+
+    let chain = desk.ledger().release(environment, service).map_err(of_ledger)?;
+    let monitor = desk.ledger().monitor(environment).map_err(of_ledger)?;
+    let most = if wish.last == 0 {
+        usize::MAX
+    } else {
+        DECISIONS.max(wish.last)
+    };
+    let mut decisions = desk
+        .ledger()
+        .service_history(environment, service, most)
+        .map_err(of_ledger)?;
+    decisions.reverse();
+
+    let present = present(&mut desk, environment, service, &tip, &chain)?;
+    if chain.entries.is_empty() && decisions.is_empty() && present.asks == Asks::Nothing {
+        return Err(unknown(&desk, environment, service, &tip)?);
+    }
+    let all = story(&chain, &decisions, wish.repository.commit.as_ref());
+    let skipped = match wish.last {
+        0 => 0,
+        last => all.len().saturating_sub(last),
+    };
+    let told = &all[skipped..];
+    let result = json!({
+        "earlier": skipped,
+        "story": told,
+        "now": present,
+        "frozen": monitor.environment.frozen.as_ref().map(|frozen| &frozen.reason),
+    });
+    Ok(StepReport::passed()
+        .project(desk.sight().config.project.clone())
+        .environment(environment.clone())
+        .service(service.clone())
+        .commit(tip)
+        .summary(present.sentence())
+        .result(result)
+        .text(text(told, skipped, &present)))
+}
+
+fn story(chain: &Arc<ReleaseChain>, decisions: &[PastRecord], commit: Option<&CommitId>) -> Vec<Chapter> {
+    let mut all = tell(chain, decisions);
+    if let Some(commit) = commit {
+        all.retain(|chapter| chapter.is_about(commit));
+    }
+    all
+}
+
+/// How things are now: what runs, what git asks for, and what the gates would say.
+fn present(
+    desk: &mut Desk,
+    environment: &EnvironmentName,
+    service: &ServiceName,
+    tip: &CommitId,
+    chain: &ReleaseChain,
+) -> Result<Present, Fault> {
+    let environments = desk.sight().environments();
+    let asked = descriptors::read(desk.cache(), tip, environment, service, &environments)?;
+    let asks = match asked {
+        Resolved::Valid(valid) => Asks::Valid {
+            commit: tip.clone(),
+            version: valid.descriptor.version.to_string(),
+            digest: valid.digest,
+        },
+        Resolved::Broken { diagnostics } => Asks::Broken {
+            commit: tip.clone(),
+            problems: diagnostics
+                .iter()
+                .filter(|problem| problem.is_error())
+                .map(|problem| problem.line())
+                .collect(),
+        },
+        Resolved::Absent => Asks::Nothing,
+    };
+    let decision = match asks {
+        Asks::Nothing => None,
+        Asks::Valid { .. } | Asks::Broken { .. } => {
+            let (decided, _) = desk.decide(environment, std::slice::from_ref(service), tip, None)?;
+            decided.into_iter().next().map(|one| one.decision)
+        }
+    };
+    Ok(Present::of(environment, service, asks, chain.state(), decision))
+}
+
+fn unknown(
+    desk: &Desk,
+    environment: &EnvironmentName,
+    service: &ServiceName,
+    tip: &CommitId,
+) -> Result<Fault, Error> {
+    let known = descriptors::list(desk.cache(), tip)?.found;
+    let names = || known.keys().map(ServiceName::as_str);
+    let fault = Fault::usage(format!(
+        "neither {environment} nor its record knows a service `{service}`"
+    ));
+    Ok(match nearest(service.as_str(), names()) {
+        Some(near) => fault.help(format!("did you mean `{near}`?")),
+        None if known.is_empty() => fault.help(format!("{environment} has no services")),
+        None => fault.help(format!(
+            "the services of {environment} are {}",
+            names().take(20).collect::<Vec<_>>().join(", ")
+        )),
+    })
+}
