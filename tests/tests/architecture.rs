@@ -21,8 +21,16 @@ const PURE: [&str; 10] = [
     "pilotage-secret",
     "pilotage-yaml",
 ];
-const IMPURE: [&str; 8] =
-    ["tokio", "reqwest", "git2", "rustix", "hyper", "pilotage-clock", "process-wrap", "slack-morphism"];
+const IMPURE: [&str; 8] = [
+    "tokio",
+    "reqwest",
+    "git2",
+    "rustix",
+    "hyper",
+    "pilotage-clock",
+    "process-wrap",
+    "slack-morphism",
+];
 
 /// Who alone may depend on a library directly.
 const WALLS: [(&str, &[&str]); 6] = [
@@ -34,7 +42,13 @@ const WALLS: [(&str, &[&str]); 6] = [
     ("clap", &["pilotage-step"]), // and the steps, whose args.rs is checked below
 ];
 
-const BANNED: [&str; 5] = ["openssl-sys", "aws-lc-sys", "native-tls", "yaml-rust", "serde_yml"];
+const BANNED: [&str; 5] = [
+    "openssl-sys",
+    "aws-lc-sys",
+    "native-tls",
+    "yaml-rust",
+    "serde_yml",
+];
 
 const LICENCES: [&str; 13] = [
     "Apache-2.0",
@@ -73,12 +87,19 @@ static HOUSE: LazyLock<House> = LazyLock::new(|| {
         .current_dir(&root)
         .output()
         .expect("cargo runs");
-    assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "cargo metadata: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut by_id = BTreeMap::new();
     for package in metadata["packages"].as_array().unwrap() {
-        let folder = PathBuf::from(text(&package["manifest_path"])).parent().unwrap().to_owned();
+        let folder = PathBuf::from(text(&package["manifest_path"]))
+            .parent()
+            .unwrap()
+            .to_owned();
         by_id.insert(
             text(&package["id"]),
             Package {
@@ -93,9 +114,15 @@ static HOUSE: LazyLock<House> = LazyLock::new(|| {
     let names: BTreeMap<String, String> = by_id.iter().map(|(id, p)| (id.clone(), p.name.clone())).collect();
     for node in metadata["resolve"]["nodes"].as_array().unwrap() {
         let normal = node["deps"].as_array().unwrap().iter().filter(|dep| {
-            dep["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"].is_null())
+            dep["dep_kinds"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|kind| kind["kind"].is_null())
         });
-        let normal = normal.map(|dep| names[dep["pkg"].as_str().unwrap()].clone()).collect::<BTreeSet<_>>();
+        let normal = normal
+            .map(|dep| names[dep["pkg"].as_str().unwrap()].clone())
+            .collect::<BTreeSet<_>>();
         // Several versions of one crate are one crate to a wall.
         by_id.get_mut(node["id"].as_str().unwrap()).unwrap().normal = normal;
     }
@@ -118,7 +145,10 @@ impl House {
 
     fn steps(&self) -> BTreeSet<&str> {
         let steps = self.root.join("steps");
-        self.in_house().filter(|p| p.folder.starts_with(&steps)).map(|p| p.name.as_str()).collect()
+        self.in_house()
+            .filter(|p| p.folder.starts_with(&steps))
+            .map(|p| p.name.as_str())
+            .collect()
     }
 
     /// Everything reachable through normal dependencies.
@@ -158,11 +188,22 @@ fn no_step_depends_on_another_step() {
     let steps = HOUSE.steps();
     assert!(steps.len() >= 6, "the steps are found: {steps:?}");
     for step in &steps {
-        let others: Vec<_> = HOUSE.packages[*step].normal.iter().filter(|d| steps.contains(d.as_str())).collect();
+        let others: Vec<_> = HOUSE.packages[*step]
+            .normal
+            .iter()
+            .filter(|d| steps.contains(d.as_str()))
+            .collect();
         assert!(others.is_empty(), "{step} depends on the step {others:?}");
     }
-    for package in HOUSE.in_house().filter(|p| p.folder.starts_with(HOUSE.root.join("shared"))) {
-        let used: Vec<_> = package.normal.iter().filter(|d| steps.contains(d.as_str())).collect();
+    for package in HOUSE
+        .in_house()
+        .filter(|p| p.folder.starts_with(HOUSE.root.join("shared")))
+    {
+        let used: Vec<_> = package
+            .normal
+            .iter()
+            .filter(|d| steps.contains(d.as_str()))
+            .collect();
         assert!(used.is_empty(), "{} depends on the step {used:?}", package.name);
     }
 }
@@ -171,11 +212,18 @@ fn no_step_depends_on_another_step() {
 fn libraries_stay_behind_their_wall() {
     let steps = HOUSE.steps();
     for (library, allowed) in WALLS {
-        assert!(HOUSE.packages.contains_key(library), "{library} is used at all; else take it off the list");
+        assert!(
+            HOUSE.packages.contains_key(library),
+            "{library} is used at all; else take it off the list"
+        );
         for package in HOUSE.in_house().filter(|p| p.normal.contains(library)) {
             let by_wall = allowed.contains(&package.name.as_str());
             let by_step = library == "clap" && steps.contains(package.name.as_str());
-            assert!(by_wall || by_step, "{} depends on {library}, which only {allowed:?} may", package.name);
+            assert!(
+                by_wall || by_step,
+                "{} depends on {library}, which only {allowed:?} may",
+                package.name
+            );
         }
     }
 }
@@ -184,7 +232,10 @@ fn libraries_stay_behind_their_wall() {
 fn the_domain_is_pure() {
     for name in PURE {
         let reachable = HOUSE.reachable(name);
-        let impure: Vec<_> = IMPURE.iter().filter(|library| reachable.contains(*library)).collect();
+        let impure: Vec<_> = IMPURE
+            .iter()
+            .filter(|library| reachable.contains(*library))
+            .collect();
         assert!(impure.is_empty(), "{name} reaches {impure:?}");
     }
 }
@@ -201,7 +252,11 @@ fn nothing_banned_comes_in() {
 fn licences_are_known_and_allow_our_use() {
     for package in HOUSE.packages.values().filter(|p| !p.in_house) {
         let licence = package.licence.as_deref().unwrap_or_default();
-        assert!(allowed(licence), "{} has the licence {licence:?}; none of its choices is allowed", package.name);
+        assert!(
+            allowed(licence),
+            "{} has the licence {licence:?}; none of its choices is allowed",
+            package.name
+        );
     }
 }
 
@@ -210,12 +265,19 @@ fn allowed(expression: &str) -> bool {
     let expression = expression.replace('/', " OR ");
     let plain = expression.replace(['(', ')'], " ");
     // Parenthesised mixtures are met when each AND part has an allowed alternative; that is exact for the forms in use.
-    plain.split(" AND ").all(|part| part.split(" OR ").any(|licence| LICENCES.contains(&licence.trim())))
+    plain.split(" AND ").all(|part| {
+        part.split(" OR ")
+            .any(|licence| LICENCES.contains(&licence.trim()))
+    })
 }
 
 #[test]
 fn the_licence_rule_refuses_what_it_must() {
-    assert!(allowed("MIT OR GPL-3.0") && allowed("MIT/Apache-2.0") && allowed("(MIT OR Apache-2.0) AND Unicode-3.0"));
+    assert!(
+        allowed("MIT OR GPL-3.0")
+            && allowed("MIT/Apache-2.0")
+            && allowed("(MIT OR Apache-2.0) AND Unicode-3.0")
+    );
     for bad in ["GPL-3.0", "MIT AND GPL-3.0", "LGPL-2.0-or-later", ""] {
         assert!(!allowed(bad), "{bad}");
     }
@@ -226,28 +288,52 @@ fn a_step_looks_like_every_other_step() {
     for step in HOUSE.steps() {
         let folder = HOUSE.packages[step].folder.join("src");
         let main = std::fs::read_to_string(folder.join("main.rs")).unwrap();
-        assert!(main.lines().count() <= 30, "{step}: main.rs decides nothing, it has {} lines", main.lines().count());
+        assert!(
+            main.lines().count() <= 30,
+            "{step}: main.rs decides nothing, it has {} lines",
+            main.lines().count()
+        );
         for file in ["lib.rs", "args.rs", "run.rs"] {
             assert!(folder.join(file).exists(), "{step} has no {file}");
         }
-        for path in HOUSE.sources(&folder).into_iter().filter(|path| !path.ends_with("args.rs")) {
+        for path in HOUSE
+            .sources(&folder)
+            .into_iter()
+            .filter(|path| !path.ends_with("args.rs"))
+        {
             let text = std::fs::read_to_string(&path).unwrap();
-            let clap = text.lines().find(|line| line.contains("clap::") || line.contains("#[arg("));
+            let clap = text
+                .lines()
+                .find(|line| line.contains("clap::") || line.contains("#[arg("));
             let under_args = path.components().any(|c| c.as_os_str() == "args");
-            assert!(clap.is_none() || under_args, "{}: only args.rs knows clap: {clap:?}", path.display());
+            assert!(
+                clap.is_none() || under_args,
+                "{}: only args.rs knows clap: {clap:?}",
+                path.display()
+            );
         }
     }
 }
 
 #[test]
 fn no_drawer_without_a_label() {
-    const DRAWERS: [&str; 8] = ["util", "utils", "common", "core", "misc", "helpers", "helper", "shared"];
+    const DRAWERS: [&str; 8] = [
+        "util", "utils", "common", "core", "misc", "helpers", "helper", "shared",
+    ];
     for place in ["steps", "shared", "tests/src"] {
         for path in HOUSE.sources(&HOUSE.root.join(place)) {
             let inside = path.strip_prefix(HOUSE.root.join(place)).unwrap();
             for part in inside.components() {
-                let name = Path::new(part.as_os_str()).file_stem().unwrap().to_string_lossy().into_owned();
-                assert!(!DRAWERS.contains(&name.as_str()), "{}: name the noun it holds", path.display());
+                let name = Path::new(part.as_os_str())
+                    .file_stem()
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned();
+                assert!(
+                    !DRAWERS.contains(&name.as_str()),
+                    "{}: name the noun it holds",
+                    path.display()
+                );
             }
         }
     }
@@ -257,8 +343,14 @@ fn no_drawer_without_a_label() {
 fn every_crate_says_what_it_is_and_obeys_the_lints() {
     for package in HOUSE.in_house() {
         let manifest = std::fs::read_to_string(package.folder.join("Cargo.toml")).unwrap();
-        assert!(manifest.contains("[lints]\nworkspace = true"), "{} obeys the workspace's lints", package.name);
-        let described = manifest.lines().any(|line| line.starts_with("description = ") && line.len() > 30);
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{} obeys the workspace's lints",
+            package.name
+        );
+        let described = manifest
+            .lines()
+            .any(|line| line.starts_with("description = ") && line.len() > 30);
         assert!(described, "{} has a description of one sentence", package.name);
     }
 }
@@ -267,7 +359,15 @@ fn every_crate_says_what_it_is_and_obeys_the_lints() {
 fn the_map_names_every_crate() {
     let map = std::fs::read_to_string(HOUSE.root.join("ARCHITECTURE.md")).unwrap();
     for package in HOUSE.in_house() {
-        let folder = package.folder.strip_prefix(&HOUSE.root).unwrap().display().to_string();
-        assert!(map.contains(&format!("`{folder}`")), "ARCHITECTURE.md says nothing of `{folder}`");
+        let folder = package
+            .folder
+            .strip_prefix(&HOUSE.root)
+            .unwrap()
+            .display()
+            .to_string();
+        assert!(
+            map.contains(&format!("`{folder}`")),
+            "ARCHITECTURE.md says nothing of `{folder}`"
+        );
     }
 }
