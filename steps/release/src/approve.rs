@@ -340,7 +340,11 @@ fn nothing(
     monitor: &Monitor,
 ) -> Result<Approval, Fault> {
     if decision.evidence.held.is_some() {
-        return Ok(Approval::Refused(Box::new(Refusal::of(decision))));
+        let version = decision.version.as_deref().unwrap_or_default();
+        return Ok(Approval::Refused(Box::new(Refusal {
+            headline: format!("{} {version} in {}: held", decision.service, decision.environment),
+            ..Refusal::of(decision)
+        })));
     }
     let service = &decision.service;
     let chain = desk

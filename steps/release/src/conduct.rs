@@ -55,7 +55,7 @@ impl Conduct {
     }
 
     /// What to do now. Stages whose time does not come are passed over and recorded as skipped.
-    pub fn next(&mut self) -> Next {
+    pub fn go_on(&mut self) -> Next {
         if let Some(because) = self.undo.take() {
             return Next::Undo { because };
         }
@@ -140,7 +140,7 @@ mod tests {
         let mut conduct = Conduct::new(lines.iter().map(|line| line.parse().unwrap()).collect());
         let mut played = Vec::new();
         loop {
-            match conduct.next() {
+            match conduct.go_on() {
                 Next::Run(stage) => {
                     played.push(stage.stem());
                     let end = if failing.contains(&stage.index) {

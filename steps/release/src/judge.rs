@@ -1,7 +1,7 @@
 //! What a release came to, from what its stages left: the one place where green is decided. Pure.
 
 use pilotage_config::{OnFailure, StepName};
-use pilotage_ledger::{Finished, Proof};
+use pilotage_ledger::{EndWord, Finished, Proof};
 use pilotage_outcome::{CheckOutcome, Effects, Outcome, StepReportData};
 
 use crate::plan::ReleasePlan;
@@ -23,6 +23,8 @@ pub struct Judgement {
     pub reason: Vec<String>,
     /// Whether it switched back.
     pub undone: bool,
+    /// Whether it was ended from outside, which says nothing about the version.
+    pub stopped: bool,
 }
 
 impl Judgement {
@@ -30,18 +32,22 @@ impl Judgement {
     /// nothing about a version.
     #[must_use]
     pub fn rejects(&self) -> bool {
-        self.undone
-            || matches!(
-                self.outcome,
-                Outcome::Failed | Outcome::Invalid | Outcome::Deadline
-            )
+        let bad = matches!(
+            self.outcome,
+            Outcome::Failed | Outcome::Invalid | Outcome::Deadline
+        );
+        self.undone || (bad && !self.stopped)
     }
 
     /// As it is written to the ledger.
     #[must_use]
     pub fn finished(&self, plan: &ReleasePlan, records: &[StageRecord]) -> Finished {
         Finished {
-            outcome: end_word(self.outcome),
+            outcome: match self.stopped && !self.outcome.is_passed() {
+                // The run's own deadline is no word about the version either.
+                true if self.outcome == Outcome::Deadline => EndWord::Cancelled,
+                _ => end_word(self.outcome),
+            },
             effects: match self.effects {
                 Effects::None => pilotage_ledger::Effects::None,
                 Effects::Partial => pilotage_ledger::Effects::Partial,
@@ -113,6 +119,7 @@ pub fn judge(plan: &ReleasePlan, records: &[StageRecord], stopped: Option<(Outco
         proof,
         reason,
         undone,
+        stopped: stopped.is_some(),
     }
 }
 

@@ -7,7 +7,7 @@ use pilotage_decision::fault::{of_git, of_ledger};
 use pilotage_gate::Identity;
 use pilotage_gitrepo::{File, Person};
 use pilotage_ledger::{Trigger, TriggerKind};
-use pilotage_name::{EnvironmentName, ServiceKey, ServiceName};
+use pilotage_name::{EnvironmentName, ReleaseId, ServiceKey, ServiceName};
 use pilotage_outcome::Fault;
 
 use crate::approve::Approved;
@@ -26,6 +26,8 @@ pub struct Prepared {
     pub plan: ReleasePlan,
     /// The texts.
     pub texts: Texts,
+    /// The id its release would get now.
+    pub next: ReleaseId,
 }
 
 /// Makes the plan of a service that may be released.
@@ -79,7 +81,11 @@ pub fn prepare(
         config: sight.config_source.text().to_owned(),
         templates: templates(desk)?,
     };
-    Ok(Prepared { plan, texts })
+    Ok(Prepared {
+        plan,
+        texts,
+        next: chain.state().next(),
+    })
 }
 
 /// Who brought what: as the decision saw it, else as the accepted commit says.

@@ -117,7 +117,7 @@ impl<'a, L: Launcher> Voyage<'a, L> {
                 return Some(Stop::Asked(reason));
             }
             let told = conduct.ends().len();
-            let next = conduct.next();
+            let next = conduct.go_on();
             for (stage, end) in &conduct.ends()[told..] {
                 if *end == StageEnd::Skipped {
                     self.records
@@ -155,7 +155,8 @@ impl<'a, L: Launcher> Voyage<'a, L> {
         if let Some(why) = self.plan.skip(stage) {
             return Ok(StageRecord::skipped(stage.clone(), why));
         }
-        if self.plan.observe && stage.step != StepName::Notify {
+        // Observed: that it would start is told, and there is no end to tell.
+        if self.plan.observe && (stage.step != StepName::Notify || !self.is_first(stage)) {
             return Ok(StageRecord::skipped(stage.clone(), "the environment is observed"));
         }
         let environment = match stage.step {
@@ -184,15 +185,17 @@ impl<'a, L: Launcher> Voyage<'a, L> {
         Ok(self.run(Ran::Stage(stage.clone()), &call).await)
     }
 
-    /// What a notification tells now: that it starts, as long as nothing ran, else how it ends.
-    fn announce(&self, stage: &StagePlan) -> Result<BTreeMap<String, String>, DirectoryError> {
-        let first = self
-            .plan
+    fn is_first(&self, stage: &StagePlan) -> bool {
+        self.plan
             .due()
             .next()
-            .is_some_and(|first| first.index == stage.index);
+            .is_some_and(|first| first.index == stage.index)
+    }
+
+    /// What a notification tells now: that it starts, as long as nothing ran, else how it ends.
+    fn announce(&self, stage: &StagePlan) -> Result<BTreeMap<String, String>, DirectoryError> {
         let lease = self.plan.lease.as_ref();
-        if first {
+        if self.is_first(stage) {
             self.directory.tell(&Message::started(&self.plan, lease))?;
             return self.directory.announce(&self.plan, stage, "started");
         }
@@ -479,7 +482,7 @@ pub fn left_behind(plan: &ReleasePlan, directory: &PlanDirectory) -> Vec<StageRe
     let mut records = Vec::new();
     loop {
         let told = conduct.ends().len();
-        let next = conduct.next();
+        let next = conduct.go_on();
         for (stage, end) in &conduct.ends()[told..] {
             if *end == StageEnd::Skipped {
                 records.push(StageRecord::skipped(stage.clone(), "its time did not come"));

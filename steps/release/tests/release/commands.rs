@@ -1,0 +1,376 @@
+//! The plan's directory, what others leave in it, going back, and what is told of it all.
+
+use std::path::Path;
+
+use pilotage_decision::Desk;
+use pilotage_ledger::TriggerKind;
+use pilotage_name::{CommitId, ServiceName};
+use pilotage_outcome::{Outcome, Signal};
+use pilotage_release::directory::PlanDirectory;
+use pilotage_release::judge::judge;
+use pilotage_release::message::Message;
+use pilotage_release::plan::ReleasePlan;
+use pilotage_release::release::left_behind;
+use pilotage_release::rollback::{Rolled, Wish, person, roll_back};
+use pilotage_release::run::worst;
+use pilotage_release::status::{Row, State, table};
+use pilotage_tests::gitserver::NewCommit;
+use serde_json::{Value, json};
+
+use crate::world::{GOOD, Play, World, descriptor, name, outcome, this_process};
+
+/// A plan of shop in prod, written down.
+fn planned(world: &World, out: &Path) -> (PlanDirectory, ReleasePlan) {
+    world.push("prod", "shop", "1.0.0");
+    let mut desk = world.desk();
+    let mut answers = world.answers(&mut desk, "prod", &["shop"], &this_process());
+    let prepared = answers.remove(&name::<ServiceName>("shop")).unwrap().unwrap();
+    let directory = PlanDirectory::create(out, &prepared.plan, &prepared.texts).unwrap();
+    (directory, prepared.plan)
+}
+
+#[test]
+fn a_plan_reads_back_as_it_was_written_and_says_when_it_was_changed() {
+    let world = World::new();
+    let out = world.folder.path().join("plan");
+    let (directory, plan) = planned(&world, &out);
+    let (again, read) = PlanDirectory::open(&out).unwrap();
+    assert_eq!((again, &read), (directory.clone(), &plan));
+    let read = |name: &str| std::fs::read_to_string(directory.file(name)).unwrap();
+    let stages = read("stages");
+    let steps: Vec<&str> = stages.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert_eq!(
+        steps,
+        ["notify", "deploy", "healthcheck", "notify"],
+        "smoke is not in this version"
+    );
+    assert!(read("3-healthcheck.env").contains("PILOTAGE_DESCRIPTOR=/"));
+    assert!(read("5-notify.env").contains("PILOTAGE_EVENT=succeeded\n"));
+    assert!(read("config.yaml").contains("project: acme"));
+
+    let error = PlanDirectory::create(&out, &plan, &Default::default()).unwrap_err();
+    assert!(error.to_string().contains("is not empty"), "{error}");
+    let text = read("release.json").replace("\"1.0.0\"", "\"6.6.6\"");
+    std::fs::write(directory.file("release.json"), text).unwrap();
+    let error = PlanDirectory::open(&out).unwrap_err();
+    assert!(error.to_string().contains("changed after it was made"), "{error}");
+}
+
+#[test]
+fn the_schema_of_a_plan_fits_what_is_written() {
+    let world = World::new();
+    let (_, plan) = planned(&world, &world.folder.path().join("plan"));
+    let schema = schemars::schema_for!(ReleasePlan).to_value();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let value = serde_json::to_value(&plan).unwrap();
+    let problems: Vec<String> = validator
+        .iter_errors(&value)
+        .map(|error| error.to_string())
+        .collect();
+    assert_eq!(problems, Vec::<String>::new());
+}
+
+/// The format is the notify step's; its published schema is the contract between the two.
+#[test]
+fn messages_fit_the_schema_that_the_notify_step_publishes() {
+    let world = World::new();
+    let (directory, plan) = planned(&world, &world.folder.path().join("plan"));
+    let schema: Value =
+        serde_json::from_str(include_str!("../../../notify/notify-message.schema.json")).unwrap();
+    let known: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    leave(
+        &directory,
+        "2-deploy",
+        json!({"outcome": "failed", "exit_code": 1, "summary": "no"}),
+    );
+    let records = left_behind(&plan, &directory);
+    let judgement = judge(&plan, &records, None);
+    for message in [
+        Message::started(&plan, None),
+        Message::so_far(&plan, None, &records, Some(&judgement)),
+    ] {
+        let value = serde_json::to_value(&message).unwrap();
+        let problems: Vec<String> = validator
+            .iter_errors(&value)
+            .map(|error| error.to_string())
+            .collect();
+        assert_eq!(problems, Vec::<String>::new(), "{value:#}");
+        for key in value.as_object().unwrap().keys() {
+            assert!(known.contains(&key), "{key} is nothing the notify step reads");
+        }
+    }
+}
+
+/// What a stage that somebody else ran leaves.
+fn leave(directory: &PlanDirectory, stem: &str, more: Value) {
+    let mut report = json!({
+        "schema": "step-report/v1", "step": "x", "version": "0", "outcome": "passed", "exit_code": 0,
+        "effects": "none", "started": "2026-01-01T00:00:00Z", "duration_ms": 1200,
+    });
+    report
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    std::fs::write(
+        directory.file(&format!("reports/{stem}.json")),
+        report.to_string(),
+    )
+    .unwrap();
+}
+
+fn deployed(plan: &ReleasePlan) -> Value {
+    json!({"effects": "complete",
+        "outputs": {"digest": "sha256:1", "version": plan.version, "config_hash": plan.config}})
+}
+
+#[test]
+fn what_others_left_is_judged_as_our_own_stages_are() {
+    let world = World::new();
+    let (directory, plan) = planned(&world, &world.folder.path().join("plan"));
+    let judged = || judge(&plan, &left_behind(&plan, &directory), None);
+
+    let judgement = judged();
+    assert_eq!(
+        judgement.outcome,
+        Outcome::Internal,
+        "a deploy without a report broke off"
+    );
+    assert!(
+        judgement.reason[0].contains("deploy: it left no report"),
+        "{:?}",
+        judgement.reason
+    );
+
+    leave(&directory, "2-deploy", deployed(&plan));
+    leave(&directory, "3-healthcheck", json!({}));
+    let judgement = judged();
+    assert_eq!((judgement.outcome, judgement.undone), (Outcome::Passed, false));
+    assert_eq!(judgement.proof.unwrap().config.unwrap(), plan.config);
+
+    leave(
+        &directory,
+        "3-healthcheck",
+        json!({"outcome": "failed", "exit_code": 1, "summary": "0 of 1 well"}),
+    );
+    let judgement = judged();
+    assert_eq!(judgement.outcome, Outcome::Failed);
+    assert!(
+        judgement
+            .reason
+            .iter()
+            .any(|why| why.contains("switching back did not work")),
+        "{:?}",
+        judgement.reason
+    );
+
+    leave(&directory, "undo", json!({"effects": "complete"}));
+    let judgement = judged();
+    assert_eq!(
+        (judgement.outcome, judgement.undone, judgement.rejects()),
+        (Outcome::Failed, true, true)
+    );
+}
+
+fn wish(reason: &str, to: Option<&str>) -> Wish {
+    Wish {
+        environment: name("qa"),
+        service: name("shop"),
+        to: to.map(str::to_owned),
+        reason: reason.to_owned(),
+        by: person("Bob Blue <bob@example.com>").unwrap(),
+        dry_run: false,
+    }
+}
+
+fn pushed(desk: &mut Desk, wish: &Wish) -> CommitId {
+    match roll_back(desk, wish, "2026-01-02T03:04:05Z".parse().unwrap()).unwrap() {
+        Rolled::Pushed { commit, .. } => commit,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_rollback_restores_the_whole_file_by_a_commit_and_rejects_what_ran() {
+    let world = World::new();
+    let first = world.push_with("qa", "shop", "1.0.0", "env: {COLOUR: red}\n");
+    world.release("qa", &["shop"], |_| GOOD).await;
+    world.push_with("qa", "shop", "1.1.0", "env: {COLOUR: blue}\n");
+    world.release("qa", &["shop"], |_| GOOD).await;
+    world.push("qa", "cart", "2.0.0");
+
+    let commit = pushed(&mut world.desk(), &wish("it is too blue", None));
+    assert_eq!(world.repository.id("qa"), commit.as_str());
+    let show = |rest: &str| world.repository.git(&["show", rest]);
+    assert_eq!(
+        show("qa:services/shop.yaml"),
+        descriptor("1.0.0", "env: {COLOUR: red}\n").trim_end()
+    );
+    assert!(
+        show("qa:services/cart.yaml").contains("2.0.0"),
+        "nothing else is touched"
+    );
+    let log = world
+        .repository
+        .git(&["log", "-1", "--format=%an %ae %cn%n%B", "qa"]);
+    assert!(
+        log.starts_with(
+            "Bob Blue bob@example.com Bob Blue\nRoll shop in qa back to 1.0.0\n\nit is too blue\n"
+        ),
+        "{log}"
+    );
+    assert!(log.contains(&format!("Rollback-To: {first}")), "{log}");
+
+    let (ends, _) = world.release("qa", &["shop"], |_| GOOD).await;
+    assert_eq!(outcome(&ends, "shop"), Outcome::Passed);
+    let state = world.state("qa", "shop");
+    assert_eq!(state.proved.as_ref().unwrap().version, "1.0.0");
+    assert_eq!(
+        state.history.last().unwrap().begun.trigger.kind,
+        TriggerKind::Rollback
+    );
+    assert_eq!(
+        state
+            .rejections
+            .iter()
+            .map(|r| r.asked.version.as_str())
+            .collect::<Vec<_>>(),
+        ["1.1.0"]
+    );
+}
+
+#[tokio::test]
+async fn while_a_version_is_held_a_rollback_makes_git_ask_for_what_runs() {
+    let world = World::new();
+    world.push("qa", "shop", "1.0.0");
+    world.release("qa", &["shop"], |_| GOOD).await;
+    world.push("qa", "shop", "1.1.0");
+    world
+        .release("qa", &["shop"], |call| match call.program.as_str() {
+            "pilotage-deploy" => Play::Ends(Outcome::Failed, "no"),
+            _ => GOOD,
+        })
+        .await;
+    let mut desk = world.desk();
+    assert!(
+        roll_back(
+            &mut desk,
+            &wish("x", Some("7.0.0")),
+            "2026-01-02T03:04:05Z".parse().unwrap()
+        )
+        .is_err()
+    );
+    pushed(&mut desk, &wish("back", None));
+    let (ends, _) = world.release("qa", &["shop"], |_| GOOD).await;
+    assert_eq!(outcome(&ends, "shop"), Outcome::Passed);
+    let state = world.state("qa", "shop");
+    assert!(state.held.is_none());
+    assert_eq!(state.rejections.len(), 1, "1.1.0 stays rejected");
+
+    let again = roll_back(
+        &mut world.desk(),
+        &wish("twice", Some("1.0.0")),
+        "2026-01-02T03:04:05Z".parse().unwrap(),
+    );
+    assert!(
+        matches!(again.unwrap(), Rolled::Asked { .. }),
+        "nothing is pushed twice"
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_others_use_too_is_not_changed_behind_their_backs() {
+    let world = World::new();
+    let files = "files: {/etc/x: {from: files/x}}\n";
+    let push = |version: &str, content: &str| {
+        let commit = NewCommit::new(version)
+            .file("services/shop.yaml", descriptor(version, files))
+            .file("services/cart.yaml", descriptor("1.0.0", files))
+            .file("files/x", content);
+        world.repository.commit("qa", commit)
+    };
+    push("1.0.0", "one");
+    world.release("qa", &["shop"], |_| GOOD).await;
+    push("1.1.0", "two");
+    world.release("qa", &["shop"], |_| GOOD).await;
+    let fault = roll_back(
+        &mut world.desk(),
+        &wish("x", None),
+        "2026-01-02T03:04:05Z".parse().unwrap(),
+    )
+    .unwrap_err();
+    assert!(
+        fault
+            .message
+            .contains("`files/x` was changed since, and cart takes content from it too"),
+        "{fault}"
+    );
+}
+
+#[tokio::test]
+async fn the_status_says_what_runs_and_what_holds_it() {
+    let world = World::new();
+    world.push("qa", "shop", "1.0.0");
+    world.release("qa", &["shop"], |_| GOOD).await;
+    let row = Row::of(&world.state("qa", "shop"), true);
+    assert_eq!((row.state, row.version.as_deref()), (State::Runs, Some("1.0.0")));
+    assert_eq!(Row::of(&world.state("qa", "shop"), false).state, State::Orphaned);
+    world.push("qa", "shop", "1.1.0");
+    world
+        .release("qa", &["shop"], |call| match call.program.as_str() {
+            "pilotage-deploy" => Play::Ends(Outcome::Failed, "no"),
+            _ => GOOD,
+        })
+        .await;
+    let row = Row::of(&world.state("qa", "shop"), true);
+    assert_eq!((row.state, row.version.as_deref()), (State::Held, Some("1.0.0")));
+    let shown = table(&[row, Row::never(name("qa"), name("cart"))]);
+    assert!(
+        shown.contains("git asks for 1.1.0, rejected by qa.shop.2: failed: deploy: no"),
+        "{shown}"
+    );
+    assert!(
+        shown
+            .lines()
+            .any(|line| line.starts_with("qa           cart     -        never released")),
+        "{shown}"
+    );
+}
+
+#[test]
+fn of_several_services_the_worst_decides() {
+    let refused = Outcome::Refused { waiting: false };
+    let order = [
+        Outcome::Cancelled(Signal::Terminate),
+        Outcome::Internal,
+        Outcome::Failed,
+        Outcome::Deadline,
+        Outcome::Unavailable,
+        Outcome::Invalid,
+        refused,
+        Outcome::Superseded,
+        Outcome::Passed,
+    ];
+    for pair in order.windows(2) {
+        assert_eq!(worst([pair[0], pair[1]]), pair[0]);
+        assert_eq!(worst([pair[1], pair[0]]), pair[0]);
+    }
+    assert_eq!(worst([]), Outcome::Passed);
+}
+
+#[test]
+fn a_person_has_a_name_and_an_address() {
+    assert!(person("Ana Costa <ana@example.com>").is_ok());
+    for bad in [
+        "",
+        "Ana",
+        "<a@b>",
+        "Ana <>",
+        "Ana <a b@c>",
+        "Ana <a@b> x",
+        "A\nB <a@b>",
+        "Ana <a@b>>",
+    ] {
+        assert!(person(bad).is_err(), "{bad:?}");
+    }
+}

@@ -1,0 +1,8 @@
+//! Releases against a real repository: with scripted stages, and with the real steps on processes.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod commands;
+mod processes;
+mod stages;
+mod world;

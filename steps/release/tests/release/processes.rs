@@ -1,0 +1,284 @@
+//! The real step with the real stages on processes; the other binaries of the house lie beside it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pilotage_tests::command::{Command, Output, PATIENCE, binary};
+use pilotage_tests::gitserver::{Asked, Fault, GitServer};
+use serde_json::Value;
+
+use crate::world::World;
+
+/// A world whose environments land on processes of this machine.
+struct Harbour {
+    world: World,
+}
+
+impl Harbour {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_string_lossy().into_owned();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let service = binary("sample-service").to_string_lossy().into_owned();
+        let config = format!(
+            r#"apiVersion: pilotage/v1
+project: acme
+targets:
+  here: {{process: {{state: "{root}/state", command: ["{service}", "--artifact", "{{artifact}}", "--port", "{{port}}"], artifact: "{root}/artifacts/{{service}}/{{version}}", listen: "127.0.0.1:{port}"}}}}
+environments:
+  qa: {{target: here, first: deploy}}
+  prod: {{target: here, from: qa, first: deploy}}
+"#
+        );
+        let world = World::with_folder(folder, &config);
+        Self { world }
+    }
+
+    fn root(&self) -> PathBuf {
+        self.world.folder.path().to_owned()
+    }
+
+    fn artifact(&self, version: &str, more: &str) {
+        let folder = self.root().join("artifacts/shop");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(version), format!("version = {version}\n{more}")).unwrap();
+    }
+
+    /// Pushes a version of shop, healthy when its artifact is.
+    fn push(&self, branch: &str, version: &str, timeout: &str) {
+        let more = format!(
+            "domain: shop.example.com\nstop: {{grace: 1s}}\nhealthcheck: {{endpoints: [{{http: /health, version: {{json: $.version}}}}], \
+             timeout: {timeout}, interval: 20ms}}\n"
+        );
+        let text =
+            format!("version: \"{version}\"\nports: [{{name: http, port: 8080, publish: proxy}}]\n{more}");
+        let commit = pilotage_tests::gitserver::NewCommit::new(version).file("services/shop.yaml", text);
+        self.world.repository.commit(branch, commit);
+    }
+
+    fn command(&self, subcommand: &str) -> Command {
+        self.command_at(subcommand, &self.world.repository.path().to_string_lossy())
+    }
+
+    fn command_at(&self, subcommand: &str, repository: &str) -> Command {
+        Command::step("pilotage-release")
+            .args([subcommand, "--repo", repository])
+            .arg("--cache-dir")
+            .arg(self.root().join("cache"))
+    }
+
+    fn run(&self, environment: &str) -> Command {
+        self.command("run")
+            .args(["--env", environment, "--service", "shop"])
+    }
+
+    fn status(&self, environment: &str) -> Value {
+        let output = self
+            .command("status")
+            .args(["--env", environment, "--output", "json"])
+            .run();
+        assert_eq!(output.code, Some(0), "{output}");
+        output.json()["result"]["services"][0].clone()
+    }
+}
+
+impl Drop for Harbour {
+    fn drop(&mut self) {
+        let config = self.root().join("config.yaml");
+        let text = self.world.repository.git(&["show", "main:pilotage.yaml"]);
+        if std::fs::write(&config, text).is_ok() {
+            let down = Command::step("pilotage-deploy")
+                .args(["down", "--target", "here", "--config"])
+                .arg(&config);
+            drop(down.run());
+        }
+    }
+}
+
+fn assert_code(output: &Output, code: i32) {
+    assert_eq!(output.code, Some(code), "{output}");
+}
+
+#[test]
+fn a_version_is_released_and_a_sick_one_is_held_while_the_old_one_serves() {
+    let harbour = Harbour::new();
+    harbour.artifact("1.0.0", "");
+    harbour.artifact("1.1.0", "health = never\n");
+    harbour.push("qa", "1.0.0", "20s");
+
+    let dry = harbour.run("qa").arg("--dry-run").run();
+    assert_code(&dry, 0);
+    assert!(dry.stdout.contains("1.0.0, for the first time"), "{dry}");
+    assert!(!harbour.root().join("state").exists(), "nothing was changed");
+    assert_eq!(harbour.status("qa")["state"], "never");
+
+    let output = harbour.run("qa").run_reported();
+    assert_code(&output, 0);
+    assert_eq!(output.report()["outputs"]["release"], "qa.shop.1");
+    assert!(output.stderr.contains("shop deploy │"), "{output}");
+    assert_eq!(harbour.status("qa")["version"], "1.0.0");
+
+    harbour.push("qa", "1.1.0", "500ms");
+    let output = harbour.run("qa").run();
+    assert_code(&output, 1);
+    assert!(
+        output.stdout.contains("held: git asks for 1.1.0, 1.0.0 stays"),
+        "{output}"
+    );
+    let status = harbour.status("qa");
+    assert_eq!(
+        (&status["state"], &status["version"]),
+        (&"held".into(), &"1.0.0".into())
+    );
+
+    let back = harbour
+        .command("rollback")
+        .args([
+            "--env",
+            "qa",
+            "--service",
+            "shop",
+            "--reason",
+            "ill",
+            "--by",
+            "Bob <bob@example.com>",
+        ])
+        .run();
+    assert_code(&back, 0);
+    let status = harbour.status("qa");
+    assert_eq!(
+        (&status["state"], &status["by"]),
+        (&"runs".into(), &"Bob <bob@example.com>".into())
+    );
+}
+
+#[test]
+fn a_signal_in_the_middle_ends_it_with_its_end_written_and_the_next_run_goes_on() {
+    let harbour = Harbour::new();
+    harbour.artifact("1.0.0", "healthy-after = 60s\n");
+    harbour.push("qa", "1.0.0", "50s");
+    let running = harbour.run("qa").spawn();
+    running.wait_for_stderr("shop deploy │");
+    running.wait_for_stderr("prove instance");
+    running.terminate();
+    let output = running.wait();
+    assert_code(&output, 143);
+    let status = harbour.status("qa");
+    assert_eq!(status["state"], "never", "{status}");
+    assert!(
+        status["notes"][0]
+            .as_str()
+            .unwrap()
+            .contains("qa.shop.1 cancelled"),
+        "{status}"
+    );
+
+    harbour.artifact("1.0.0", "");
+    let output = harbour.run("qa").run();
+    assert_code(&output, 0);
+    assert_eq!(harbour.status("qa")["release"], "qa.shop.2");
+}
+
+#[test]
+fn a_release_that_is_killed_at_any_moment_is_taken_up_by_the_same_command() {
+    // Each of these lines is said right after something was written: to the ledger, to the plan, to the target.
+    for moment in [
+        "begun",
+        "notify passed",
+        "start instance",
+        "switch to",
+        "deploy passed",
+        "healthcheck passed",
+    ] {
+        let harbour = Harbour::new();
+        harbour.artifact("1.0.0", "healthy-after = 100ms\n");
+        harbour.push("qa", "1.0.0", "20s");
+        let running = harbour.run("qa").spawn();
+        running.wait_for_stderr(moment);
+        running.kill();
+        let killed = running.wait();
+        assert!(
+            killed.signal == Some(9) || killed.code == Some(0),
+            "{moment}: {killed}"
+        );
+        let output = harbour.run("qa").run();
+        assert_code(&output, 0);
+        let status = harbour.status("qa");
+        assert_eq!(
+            (&status["state"], &status["version"]),
+            (&"runs".into(), &"1.0.0".into()),
+            "{moment}: {output}"
+        );
+    }
+}
+
+/// The writes of one run by hand: the decision, the begin, the end.
+const WRITES: usize = 3;
+
+#[test]
+fn a_release_that_is_killed_at_any_write_of_the_ledger_is_taken_up_by_the_same_command() {
+    for write in 0..WRITES {
+        for fault in [Fault::Hang, Fault::HangAfter] {
+            let moment = format!("write {write} of the ledger, {fault:?}");
+            let harbour = Harbour::new();
+            harbour.artifact("1.0.0", "");
+            harbour.push("qa", "1.0.0", "20s");
+            let server = GitServer::start(&harbour.root());
+            let url = server.url("env.git");
+            let run = || {
+                harbour
+                    .command_at("run", &url)
+                    .args(["--env", "qa", "--service", "shop"])
+            };
+            if write > 0 {
+                server.fault(Asked::Push, Fault::Delay(Duration::ZERO), write);
+            }
+            server.fault(Asked::Push, fault, 1);
+            let running = run().spawn();
+            until(|| {
+                server
+                    .counts()
+                    .by_kind
+                    .get(&Asked::Push)
+                    .is_some_and(|seen| *seen > write as u64)
+            });
+            running.kill();
+            assert_eq!(running.wait().signal, Some(9), "{moment}");
+            server.heal();
+            let output = run().run();
+            assert_code(&output, 0);
+            let status = harbour.status("qa");
+            assert_eq!(
+                (&status["state"], &status["version"]),
+                (&"runs".into(), &"1.0.0".into()),
+                "{moment}: {output}"
+            );
+        }
+    }
+}
+
+/// Waits for something that only can be looked at, with an end to the patience.
+fn until(seen: impl Fn() -> bool) {
+    let (_keep, tick) = std::sync::mpsc::channel::<()>();
+    for _ in 0..PATIENCE.as_millis() / 10 {
+        if seen() {
+            return;
+        }
+        let _ = tick.recv_timeout(Duration::from_millis(10));
+    }
+    panic!("it never came to that");
+}
+
+#[test]
+fn a_stage_that_never_ends_is_no_reason_to_wait_for_ever() {
+    let harbour = Harbour::new();
+    harbour.artifact("1.0.0", "healthy-after = 60s\n");
+    harbour.push("qa", "1.0.0", "50s");
+    let output = harbour.run("qa").args(["--deadline", "1s"]).run();
+    assert_code(&output, 5);
+    assert_eq!(harbour.status("qa")["state"], "never");
+}
