@@ -293,7 +293,9 @@ fn a_step_looks_like_every_other_step() {
             "{step}: main.rs decides nothing, it has {} lines",
             main.lines().count()
         );
-        for file in ["lib.rs", "args.rs", "run.rs"] {
+        // The front door has a folder for each of its commands instead of one run.
+        let files: &[&str] = if step == "pilotage" { &["lib.rs", "args.rs"] } else { &["lib.rs", "args.rs", "run.rs"] };
+        for file in files {
             assert!(folder.join(file).exists(), "{step} has no {file}");
         }
         for path in HOUSE

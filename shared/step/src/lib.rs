@@ -38,11 +38,11 @@
 
 mod cancel;
 mod child;
-mod common;
 mod context;
 mod descriptor_args;
 mod ending;
 mod environment;
+mod flags;
 mod frame;
 mod log;
 mod repo_args;
@@ -52,9 +52,9 @@ mod twin;
 
 pub use cancel::{Cancel, CancelHandle, CancelReason};
 pub use child::{child_environment, sibling};
-pub use common::{Color, Common, LogFormat, OutputFormat};
 pub use context::{Context, Draft, Stream};
 pub use descriptor_args::DescriptorArgs;
 pub use environment::Env;
+pub use flags::{Color, Common, LogFormat, OutputFormat};
 pub use frame::{Captured, Host, StepCli, main, run_frame};
 pub use repo_args::{GitCredentials, RepoArgs};
