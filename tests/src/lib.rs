@@ -3,4 +3,5 @@
 pub mod command;
 pub mod contract;
 pub mod gitserver;
+pub mod play;
 pub mod slack;
