@@ -76,7 +76,11 @@ pub fn judge(plan: &ReleasePlan, records: &[StageRecord], stopped: Option<(Outco
     }
     if let Some(culprit) = culprit {
         if stopped.is_none() {
-            outcome = culprit.outcome.unwrap_or(Outcome::Internal);
+            outcome = match culprit.outcome {
+                // Nobody asked this release to stop: somebody ended the stage behind its back.
+                Some(Outcome::Cancelled(_)) => Outcome::Unavailable,
+                other => other.unwrap_or(Outcome::Internal),
+            };
         }
         reason.extend(reasons(culprit));
     }

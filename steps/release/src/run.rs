@@ -50,7 +50,8 @@ impl ServiceEnd {
             Self::Released(end) => match &end.written {
                 // A release whose end nobody can read has not gone well yet.
                 Written::No(_) if end.judgement.outcome.is_passed() => Outcome::Unavailable,
-                Written::Lost(_) if end.judgement.outcome.is_passed() => Outcome::Refused { waiting: false },
+                // Whatever its stages came to: it is not this one's any more.
+                Written::Lost(_) if !end.judgement.stopped => Outcome::Refused { waiting: false },
                 _ => end.judgement.outcome,
             },
             Self::Nothing(_) => Outcome::Passed,

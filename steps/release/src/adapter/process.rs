@@ -134,10 +134,9 @@ impl Processes {
                 .map(|pipe| self.listen(pipe, &call.label, log)),
         ];
         let exit = self.wait(&mut child, call, cancel).await;
-        for reader in readers.into_iter().flatten() {
-            // Something a stage has left behind may hold the pipe open for ever.
-            let _ = tokio::time::timeout(self.patience.pipes, reader).await;
-        }
+        // Something a stage has left behind may hold the pipes open for ever.
+        let said = futures::future::join_all(readers.into_iter().flatten());
+        let _ = tokio::time::timeout(self.patience.pipes, said).await;
         exit
     }
 
@@ -165,10 +164,14 @@ impl Processes {
         signal(Signal::TERM);
         tokio::select! {
             biased;
-            status = child.wait() => match forced {
-                Exit::Overdue => Exit::Overdue,
-                _ => exit_of(status),
-            },
+            status = child.wait() => {
+                // What it had started and did not take along; the number stays the group's while one of them lives.
+                signal(Signal::KILL);
+                match forced {
+                    Exit::Overdue => Exit::Overdue,
+                    _ => exit_of(status),
+                }
+            }
             () = tokio::time::sleep_until(end) => {
                 tracing::warn!("{}: killed, it did not end when it was asked to", call.label);
                 signal(Signal::KILL);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pilotage_tests::command::{Command, Output, PATIENCE, binary};
 use pilotage_tests::gitserver::{Asked, Fault, GitServer};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::world::World;
@@ -259,6 +260,107 @@ fn a_release_that_is_killed_at_any_write_of_the_ledger_is_taken_up_by_the_same_c
             );
         }
     }
+}
+
+#[test]
+fn a_holder_that_stood_still_changes_nothing_when_it_wakes_up() {
+    let harbour = Harbour::new();
+    harbour.artifact("1.0.0", "healthy-after = 500ms\n");
+    harbour.push("qa", "1.0.0", "20s");
+    let first = harbour.run("qa").spawn();
+    first.wait_for_stderr("prove instance");
+    first.signal(Signal::STOP);
+    let refused = harbour.run("qa").run();
+    assert_code(&refused, 6);
+    assert!(refused.stdout.contains("held since"), "{refused}");
+    assert!(
+        refused.stdout.contains(&format!("by process {} on", first.pid())),
+        "{refused}"
+    );
+
+    let given_up = harbour
+        .command("abandon")
+        .args([
+            "--env",
+            "qa",
+            "--service",
+            "shop",
+            "--reason",
+            "it hangs",
+            "--by",
+            "Bob <bob@example.com>",
+        ])
+        .run();
+    assert_code(&given_up, 0);
+    let second = harbour.run("qa").run();
+    assert_code(&second, 0);
+    assert_eq!(harbour.status("qa")["release"], "qa.shop.2");
+
+    first.signal(Signal::CONT);
+    let first = first.wait();
+    assert_code(&first, 6);
+    let status = harbour.status("qa");
+    assert_eq!(
+        (&status["release"], &status["state"]),
+        (&"qa.shop.2".into(), &"runs".into()),
+        "{first}"
+    );
+}
+
+#[test]
+fn the_stages_of_a_plan_can_be_run_by_somebody_else() {
+    let harbour = Harbour::new();
+    harbour.artifact("1.0.0", "");
+    harbour.push("qa", "1.0.0", "20s");
+    let plan = harbour.root().join("plan");
+    let at = |subcommand: &str, flag: &str| harbour.command(subcommand).arg(flag).arg(&plan);
+    assert_code(
+        &at("plan", "--out")
+            .args(["--env", "qa", "--service", "shop"])
+            .run(),
+        0,
+    );
+    let early = at("finish", "--dir").run();
+    assert_code(&early, 2);
+    let begun = at("begin", "--dir")
+        .args(["--build", "https://ci.example.com/job/shop/7/"])
+        .run();
+    assert_code(&begun, 0);
+    let busy = harbour.run("qa").run();
+    assert_code(&busy, 6);
+    assert!(
+        busy.stdout.contains("https://ci.example.com/job/shop/7/"),
+        "{busy}"
+    );
+
+    // What a CI's library does: line by line, with nothing but the environment file of each stage.
+    for line in std::fs::read_to_string(plan.join("stages")).unwrap().lines() {
+        let mut words = line.split(' ');
+        let (index, step) = (words.next().unwrap(), words.next().unwrap());
+        let mut command = Command::step(&format!("pilotage-{step}"));
+        for variable in std::fs::read_to_string(plan.join(format!("{index}-{step}.env")))
+            .unwrap()
+            .lines()
+        {
+            let (name, value) = variable.split_once('=').unwrap();
+            command = command.env(name, value);
+        }
+        assert_code(&command.run(), 0);
+    }
+    let finished = at("finish", "--dir").run();
+    assert_code(&finished, 0);
+    assert!(
+        finished
+            .stdout
+            .starts_with("shop 1.0.0 in qa: released as qa.shop.1"),
+        "{finished}"
+    );
+    assert_code(&at("finish", "--dir").run(), 0);
+    let status = harbour.status("qa");
+    assert_eq!(
+        (&status["state"], &status["release"]),
+        (&"runs".into(), &"qa.shop.1".into())
+    );
 }
 
 /// Waits for something that only can be looked at, with an end to the patience.

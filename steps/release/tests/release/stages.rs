@@ -229,7 +229,7 @@ async fn a_second_release_of_one_service_is_refused_with_the_holder_of_the_first
     let told = second.into_inner();
     let pid = std::process::id();
     assert!(
-        told.contains(&format!("qa.shop.1 is held since")) && told.contains(&format!("process {pid} on")),
+        told.contains("qa.shop.1 is held since") && told.contains(&format!("process {pid} on")),
         "{told}"
     );
 }
