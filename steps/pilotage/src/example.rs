@@ -42,6 +42,10 @@ pub(crate) async fn run(artifact: &Path, port: u16, cx: &Context) -> Result<Step
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
         .map_err(|error| Fault::unavailable(format!("the port {port} cannot be had")).caused_by(error))?;
+    cx.say(&format!(
+        "{} {} listens on 127.0.0.1:{port}",
+        page.title, page.version
+    ));
     let mut open = JoinSet::new();
     loop {
         tokio::select! {

@@ -59,11 +59,10 @@ impl LedgerTrust {
         }
     }
 
-    fn text(&self) -> String {
-        match self {
-            Self::Open => {
-                "the ledger is hidden refs of this repository: whoever can push can write it".to_owned()
-            }
+    /// In words; where nothing protects it, a warning says so wherever something rests on it.
+    fn text(&self) -> Option<String> {
+        Some(match self {
+            Self::Open => return None,
             Self::Apart(url) => {
                 format!(
                     "the ledger is a repository of its own, {}: whoever can push there can write it",
@@ -72,7 +71,7 @@ impl LedgerTrust {
             }
             Self::Signed(1) => "the ledger believes what its one key has signed".to_owned(),
             Self::Signed(keys) => format!("the ledger believes what one of its {keys} keys has signed"),
-        }
+        })
     }
 
     fn data(&self) -> Value {
@@ -159,7 +158,7 @@ impl Findings {
             text.push_str(&decision.explain());
             text.push('\n');
         }
-        let ledger = self.ledger.as_ref().map(LedgerTrust::text);
+        let ledger = self.ledger.as_ref().and_then(LedgerTrust::text);
         for note in self.notes.iter().chain(&ledger) {
             text.push_str(&format!("note: {}\n", printable(note)));
         }

@@ -75,21 +75,28 @@ pub(super) fn with_ledger(
     Ok(())
 }
 
-/// Asks those gates that need no ledger: a clone has none. What stands on the branch is taken for what was accepted.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "a checkout is all of these, and this is its only caller"
-)]
+/// A copy of the repository that has no ledger.
+pub(super) struct Clone<'a> {
+    pub(super) repository: &'a Repository,
+    pub(super) listing: &'a Listing,
+    pub(super) config: &'a Config,
+    pub(super) config_branch: &'a str,
+}
+
+/// Asks those gates that need no ledger. What stands on the branch is taken for what was accepted.
 pub(super) fn without_ledger(
-    repository: &Repository,
-    listing: &Listing,
-    config: &Config,
-    config_branch: &str,
+    clone: &Clone<'_>,
     branch: &str,
     commit: &CommitId,
     now: Timestamp,
     findings: &mut Findings,
 ) -> Result<(), Fault> {
+    let Clone {
+        repository,
+        listing,
+        config,
+        config_branch,
+    } = *clone;
     let environment = environment_of(config, branch)?.name.clone();
     let mut sight = sight::read(repository, listing, config_branch)?;
     // `--config` may have named another one.

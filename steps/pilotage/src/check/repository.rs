@@ -21,6 +21,10 @@ const PULL_REQUESTS: [&str; 2] = ["refs/pull/", "refs/merge-requests/"];
 
 /// Checks the repository that `--repo` names.
 pub(super) fn examine(wish: &Check, cx: &Context) -> Result<Findings, Fault> {
+    if wish.against.is_some() && wish.repository.commit.is_none() {
+        return Err(Fault::usage("--against needs --commit")
+            .help("`--commit ID` is the commit that the pull request brings"));
+    }
     let mut access = Access::of(&wish.repository, &wish.config_branch, cx)?;
     // Nothing is written here, so nothing is to be signed.
     access.ledger_key = None;
@@ -58,25 +62,24 @@ pub(super) fn examine(wish: &Check, cx: &Context) -> Result<Findings, Fault> {
         match Desk::open(access) {
             Ok(mut desk) => {
                 findings.add(None, ledger::doubts(&mut desk, &environments));
-                if let Some(branch) = &wish.against {
-                    let commit = match &wish.repository.commit {
-                        Some(commit) => commit.clone(),
-                        None => {
-                            return Err(Fault::usage("--against needs --commit")
-                                .help("`--commit ID` is the commit that the pull request brings"));
-                        }
-                    };
-                    gates::with_ledger(&mut desk, branch, &commit, cx.clock.now(), &mut findings)?;
+                if let (Some(branch), Some(commit)) = (&wish.against, &wish.repository.commit) {
+                    gates::with_ledger(&mut desk, branch, commit, cx.clock.now(), &mut findings)?;
                 }
             }
-            Err(error) => findings.add(
-                None,
-                [
-                    Diagnostic::warning("no-ledger", format!("the ledger cannot be read: {error}")).help(
-                        "nothing is concluded from that; ask again, or check `ledger` in pilotage.yaml",
-                    ),
-                ],
-            ),
+            Err(error) => {
+                let problem = format!("the ledger cannot be read: {error}");
+                let help = "nothing is concluded from that; ask again, or check `ledger` in pilotage.yaml";
+                findings.add(None, [Diagnostic::warning("no-ledger", problem).help(help)]);
+                if let (Some(branch), Some(commit)) = (&wish.against, &wish.repository.commit) {
+                    let clone = gates::Clone {
+                        repository: &cache,
+                        listing: &listing,
+                        config,
+                        config_branch: &wish.config_branch,
+                    };
+                    gates::without_ledger(&clone, branch, commit, cx.clock.now(), &mut findings)?;
+                }
+            }
         }
     }
     Ok(findings)

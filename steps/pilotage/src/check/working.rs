@@ -70,16 +70,13 @@ pub(super) fn examine(wish: &Check, cx: &Context) -> Result<Findings, Fault> {
             (None, Some((_, commit))) => commit.clone(),
             (None, None) => return Err(Fault::usage("--against: nothing was committed here yet")),
         };
-        gates::without_ledger(
-            &checkout.repository,
-            &checkout.listing,
+        let clone = gates::Clone {
+            repository: &checkout.repository,
+            listing: &checkout.listing,
             config,
-            &wish.config_branch,
-            branch,
-            &commit,
-            cx.clock.now(),
-            &mut findings,
-        )?;
+            config_branch: &wish.config_branch,
+        };
+        gates::without_ledger(&clone, branch, &commit, cx.clock.now(), &mut findings)?;
     }
     Ok(findings)
 }

@@ -1,0 +1,387 @@
+//! `pilotage why`: the story of one service from a ledger that was written as git-monitor and release write it.
+#![cfg(test)]
+
+mod world;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pilotage_clock::Clock;
+use pilotage_decision::{Access, Desk, Recorded};
+use pilotage_gitrepo::{Limits, RemoteUrl};
+use pilotage_ledger::{
+    Adopted, Append, Begin, BeginRequest, Effects, EndWord, EnvironmentRecord, Finished, Holder, Lease, Note,
+    Proof, Rejected, Stage, Trigger, TriggerKind, Undone,
+};
+use pilotage_name::{CommitId, EnvironmentName, ServiceKey, ServiceName};
+use pilotage_tests::contract::assert_valid;
+use pilotage_tests::gitserver::{NewCommit, Person};
+use serde_json::Value;
+use world::{CONFIG, World, descriptor, pilotage};
+
+/// A monitor and a releaser, whose clock the test moves.
+struct Script<'a> {
+    world: &'a World,
+    clock: Clock,
+    desk: Desk,
+    environment: EnvironmentName,
+    service: ServiceName,
+}
+
+impl<'a> Script<'a> {
+    fn of(world: &'a World) -> Self {
+        let clock = Clock::fixed("2026-01-02T12:00:00Z".parse().unwrap());
+        let access = Access {
+            url: RemoteUrl::from_path(&world.path()),
+            config_branch: "main".to_owned(),
+            cache_dir: world.folder().join("cache"),
+            http: pilotage_http::HttpSettings::default(),
+            credentials: None,
+            limits: Limits::default(),
+            ledger_key: None,
+            clock: clock.clone(),
+        };
+        Self {
+            world,
+            clock,
+            desk: Desk::open(access).unwrap(),
+            environment: "qa".parse().unwrap(),
+            service: "shop".parse().unwrap(),
+        }
+    }
+
+    /// Moves the clock on.
+    fn after(&mut self, seconds: i64) -> &mut Self {
+        let now: Timestamp = self.clock.now();
+        self.clock.set(now + jiff::SignedDuration::from_secs(seconds));
+        self
+    }
+
+    fn tip(&self) -> CommitId {
+        self.desk.sight().tip(&self.environment).unwrap().clone()
+    }
+
+    /// What a tick of the monitor does.
+    fn decide(&mut self) -> &mut Self {
+        self.desk.look().unwrap();
+        let tip = self.tip();
+        let services = [self.service.clone()];
+        let (decided, on) = self
+            .desk
+            .decide(&self.environment, &services, &tip, None)
+            .unwrap();
+        let changed = EnvironmentRecord {
+            first: on.environment.first.clone().or(Some(tip.clone())),
+            seen: Some(tip),
+            ..on.environment.clone()
+        };
+        let by = Holder::build("https://ci.example.com/monitor/1");
+        let recorded = self
+            .desk
+            .record(
+                &self.environment.clone(),
+                &on,
+                &decided,
+                Some(changed),
+                by,
+                Value::Null,
+            )
+            .unwrap();
+        assert!(matches!(recorded, Recorded::Done(_)));
+        self
+    }
+
+    fn begin(&mut self, version: &str) -> Lease {
+        let commit = self.tip();
+        let monitor = self.desk.ledger().monitor(&self.environment).unwrap();
+        let accepted = monitor.services[&self.service].accepted.clone().unwrap();
+        let request = BeginRequest {
+            service: ServiceKey {
+                project: "acme".parse().unwrap(),
+                environment: self.environment.clone(),
+                service: self.service.clone(),
+            },
+            commit,
+            config_commit: self.desk.sight().config_commit.clone(),
+            policy: self.desk.sight().config.policy_hash(),
+            descriptor: accepted.descriptor,
+            config: "v1:cc".to_owned(),
+            version: version.to_owned(),
+            plan: None,
+            trigger: Trigger {
+                kind: TriggerKind::Monitor,
+                by: "ana".to_owned(),
+            },
+            decision: None,
+            holder: Holder::build("https://ci.example.com/release/7"),
+            lasts: Duration::from_secs(600),
+            retires: false,
+        };
+        let mut related = |_: &CommitId, _: &CommitId| Ok(false);
+        match self
+            .desk
+            .ledger()
+            .begin(&[request], &mut related)
+            .unwrap()
+            .pop()
+            .unwrap()
+        {
+            Begin::Begun(lease) => lease,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn finish(&mut self, lease: &Lease, finished: Finished) -> &mut Self {
+        let append = self.desk.ledger().finish(lease, finished).unwrap();
+        assert!(matches!(append, Append::Done(_)), "{append:?}");
+        self
+    }
+
+    fn undo(&mut self, lease: &Lease, to: &str, reason: &str) -> Lease {
+        let undone = Undone {
+            to: Some(to.to_owned()),
+            reason: reason.to_owned(),
+            proof: None,
+        };
+        match self.desk.ledger().undone(lease, undone).unwrap() {
+            Append::Done(lease) => lease,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn push(&mut self, message: &str, text: &str, who: &Person) -> &mut Self {
+        let commit = NewCommit::new(message).file("services/shop.yaml", text).by(who);
+        self.world.bare.commit("qa", commit);
+        self
+    }
+}
+
+fn stage(step: &str, outcome: EndWord, milliseconds: u64) -> Stage {
+    Stage {
+        step: step.to_owned(),
+        outcome,
+        exit: None,
+        milliseconds,
+    }
+}
+
+fn good(version: &str) -> Finished {
+    Finished {
+        outcome: EndWord::Succeeded,
+        effects: Effects::Complete,
+        stages: vec![
+            stage("deploy", EndWord::Succeeded, 3_210),
+            stage("healthcheck", EndWord::Succeeded, 1_050),
+            stage("regression", EndWord::Skipped, 0),
+        ],
+        plan: None,
+        proof: Some(Proof {
+            digest: "sha256:aa".to_owned(),
+            version: Some(version.to_owned()),
+            config: None,
+        }),
+        reason: Vec::new(),
+        undone: false,
+    }
+}
+
+fn bad(reason: &str) -> Finished {
+    Finished {
+        outcome: EndWord::Failed,
+        effects: Effects::Complete,
+        stages: vec![
+            stage("deploy", EndWord::Succeeded, 3_000),
+            stage("healthcheck", EndWord::Failed, 30_000),
+        ],
+        proof: None,
+        reason: vec![reason.to_owned()],
+        undone: true,
+        ..good("1.1.0")
+    }
+}
+
+fn ana() -> Person {
+    Person::new("Ana Costa", "ana@example.com")
+}
+
+fn version(version: &str) -> String {
+    descriptor("shop").replace("1.0.0", version)
+}
+
+/// A release that went well, one that was undone, and a rejection by hand.
+fn world() -> World {
+    let world = World::with(CONFIG, &[("services/shop.yaml", &descriptor("shop"))]);
+    let mut script = Script::of(&world);
+    script.decide();
+    let lease = script.after(1).begin("1.0.0");
+    script.after(5).finish(&lease, good("1.0.0"));
+
+    script
+        .after(3600)
+        .push("Release 1.1.0", &version("1.1.0"), &ana());
+    script.decide();
+    let lease = script.after(1).begin("1.1.0");
+    let lease = script.after(34).undo(&lease, "1.0.0", "healthcheck failed");
+    script.after(1).finish(
+        &lease,
+        bad("healthcheck: timeout 30s reached after 14 tries; last: 503 (13×)"),
+    );
+    script.after(10).decide();
+    world
+}
+
+#[test]
+fn the_story_of_a_version_that_was_undone() {
+    let world = world();
+    let output = world.pilotage("why shop qa");
+    assert_eq!(output.code, Some(0), "{output}");
+    insta::assert_snapshot!("undone", output.stdout);
+    let report = output.report();
+    assert_valid(&report);
+    let result = &report["result"];
+    assert_eq!(result["now"]["runs"]["version"], "1.0.0", "{result:#}");
+    assert_eq!(result["now"]["equal"], false, "{result:#}");
+    let kinds: Vec<&str> = result["story"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|chapter| chapter["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "accepted",
+            "begun",
+            "succeeded",
+            "accepted",
+            "begun",
+            "undone",
+            "failed",
+            "nothing"
+        ]
+    );
+}
+
+#[test]
+fn the_newest_events_and_those_of_one_commit() {
+    let world = world();
+    let output = world.pilotage("why --service shop --env qa --last 2");
+    assert!(
+        output
+            .stdout
+            .starts_with("(6 earlier events; --last 0 tells them all)\n"),
+        "{output}"
+    );
+    assert_eq!(
+        output.report()["result"]["story"].as_array().unwrap().len(),
+        2,
+        "{output}"
+    );
+
+    let first = world.bare.id("qa~1");
+    let output = world.pilotage(&format!("why shop qa --commit {first}"));
+    let story = output.report()["result"]["story"].clone();
+    let versions: Vec<&str> = story
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|chapter| chapter["version"].as_str().unwrap())
+        .collect();
+    assert_eq!(versions, ["1.0.0", "1.0.0", "1.0.0"], "{output}");
+}
+
+#[test]
+fn a_refusal_says_what_would_help() {
+    let config = CONFIG.replace(
+        "qa:    {target: cluster,",
+        "qa:    {target: cluster, policy: strict,",
+    ) + "policies: {strict: {people: {who: [ana], proof: claimed}}}\npeople: {ana: {emails: [ana@example.com]}}\n";
+    let world = World::with(&config, &[("services/shop.yaml", &descriptor("shop"))]);
+    let mut script = Script::of(&world);
+    script.decide();
+    let lease = script.after(1).begin("1.0.0");
+    script.after(5).finish(&lease, good("1.0.0"));
+    let eve = Person::new("Eve \u{1b}[31m", "eve@example.com");
+    script.after(60).push("Mine", &version("6.6.6"), &eve);
+    // Asked twice, told once.
+    script.decide();
+    script.after(60).decide();
+    let output = world.pilotage("why shop qa");
+    assert!(
+        !output.stdout.contains('\u{1b}'),
+        "what comes from git is harmless: {output}"
+    );
+    insta::assert_snapshot!("refused", output.stdout);
+}
+
+#[test]
+fn a_rejection_an_adoption_and_a_broken_descriptor() {
+    let world = World::with(CONFIG, &[("services/shop.yaml", &descriptor("shop"))]);
+    let mut script = Script::of(&world);
+    let (environment, service) = (script.environment.clone(), script.service.clone());
+    let tip = script.tip();
+    let adopted = Adopted {
+        service: ServiceKey {
+            project: "acme".parse().unwrap(),
+            environment: environment.clone(),
+            service: service.clone(),
+        },
+        commit: tip.clone(),
+        config_commit: script.desk.sight().config_commit.clone(),
+        descriptor: "sha256:old".to_owned(),
+        config: "v1:old".to_owned(),
+        version: "0.9.0".to_owned(),
+        proof: None,
+        by: "ana".to_owned(),
+        reason: "it ran before Pilotage came".to_owned(),
+    };
+    let rejected = Rejected {
+        commit: tip,
+        descriptor: "sha256:new".to_owned(),
+        version: "1.0.0".to_owned(),
+        reason: "it loses carts".to_owned(),
+        by: "bea".to_owned(),
+    };
+    script
+        .desk
+        .ledger()
+        .note(&environment, &service, &Note::Adopted(adopted))
+        .unwrap();
+    script.after(60);
+    script
+        .desk
+        .ledger()
+        .note(&environment, &service, &Note::Rejected(rejected))
+        .unwrap();
+    script.push("Break it", "version: 1.10\n", &ana());
+    let output = world.pilotage("why shop qa");
+    assert_eq!(output.code, Some(0), "{output}");
+    insta::assert_snapshot!("broken", output.stdout);
+}
+
+#[test]
+fn an_orphan_is_one() {
+    let world = world();
+    world.bare.commit(
+        "qa",
+        NewCommit::new("Away").remove("services/shop.yaml").by(&ana()),
+    );
+    let output = world.pilotage("why shop qa --last 1");
+    assert_eq!(output.code, Some(0), "{output}");
+    assert!(output.stdout.contains("the service is an orphan"), "{output}");
+}
+
+#[test]
+fn nothing_recorded_and_nothing_known() {
+    let world = World::new();
+    let output = world.pilotage("why shop qa");
+    assert_eq!(output.code, Some(0), "{output}");
+    assert!(output.stdout.starts_with("nothing is recorded\n"), "{output}");
+    let output = world.pilotage("why shp qa");
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stderr.contains("did you mean `shop`?"), "{output}");
+    let output = world.pilotage("why shop");
+    assert_eq!(output.code, Some(2), "{output}");
+    let output = pilotage("why shop qa --repo /no/such/repository").run();
+    assert_eq!(output.code, Some(4), "{output}");
+}
