@@ -49,7 +49,7 @@ words! {
     pub enum SkipRule {
         /// It does.
         Allow = "allow",
-        /// It is told and ignored.
+        /// A commit that carries it is refused.
         Forbid = "forbid",
     }
 }

@@ -85,8 +85,14 @@ mod tests {
 
     #[test]
     fn a_password_in_an_address_is_not_repeated() {
-        assert_eq!(without_userinfo("https://ana:pw@x@git.example.com/r"), "https://…@git.example.com/r");
-        assert_eq!(without_userinfo("https://git.example.com/r"), "https://git.example.com/r");
+        assert_eq!(
+            without_userinfo("https://ana:pw@x@git.example.com/r"),
+            "https://…@git.example.com/r"
+        );
+        assert_eq!(
+            without_userinfo("https://git.example.com/r"),
+            "https://git.example.com/r"
+        );
         assert_eq!(without_userinfo("/srv/a@b"), "/srv/a@b");
     }
 }

@@ -1,10 +1,11 @@
 //! The evidence of a push: what the branch asks for now, who brought it, and what is known of before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use pilotage_descriptor::path_of;
-use pilotage_gate::{Asked, Change, Decision, Evidence, Identity, Seen, Storm, decide};
+use pilotage_diagnostic::Diagnostics;
+use pilotage_gate::{Asked, Change, Decision, Evidence, FirstSight, Identity, Seen, Storm, decide};
 use pilotage_gitrepo::Repository;
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 
@@ -13,6 +14,9 @@ use crate::error::Error;
 use crate::keyring::Keyring;
 use crate::past::{EnvironmentPast, ServicePast};
 use crate::sight::Sight;
+
+/// This many services make no storm, whatever pilotage.yaml says.
+const NO_STORM: usize = 1;
 
 /// One question: these services of this environment, at this commit.
 pub struct Question<'a> {
@@ -55,7 +59,7 @@ impl Question<'_> {
                 service,
                 &environments,
             )?;
-            asked.push((service, resolved));
+            asked.push((service, self.allowed(service, resolved)));
         }
         let storm = self.storm(&asked)?;
         let brought = self.commits(&asked)?;
@@ -67,6 +71,24 @@ impl Question<'_> {
             decided.push(Decided { decision, resolved });
         }
         Ok(decided)
+    }
+
+    /// What the environment does not grant is an error of the descriptor. Collisions with other services are not looked
+    /// for here: they are no reason to refuse the one that was there first.
+    fn allowed(&self, service: &ServiceName, resolved: Resolved) -> Resolved {
+        let Resolved::Valid(valid) = resolved else {
+            return resolved;
+        };
+        let alone = [(service.clone(), valid.source.clone(), valid.descriptor.clone())];
+        let found = self.sight.config.cross_check(self.environment, &alone);
+        let about_itself = |code: &str| !matches!(code, "unknown-service" | "circle");
+        let mut diagnostics = Diagnostics::new();
+        diagnostics.extend(found.into_vec().into_iter().filter(|d| about_itself(&d.code)));
+        if diagnostics.has_errors() {
+            Resolved::Broken { diagnostics }
+        } else {
+            Resolved::Valid(valid)
+        }
     }
 
     fn past_of(&self, service: &ServiceName) -> ServicePast {
@@ -97,7 +119,7 @@ impl Question<'_> {
     fn commits(&self, asked: &[(&ServiceName, Resolved)]) -> Result<Vec<Commits>, Error> {
         let mut by_start: BTreeMap<Option<CommitId>, Vec<usize>> = BTreeMap::new();
         for (index, (service, _)) in asked.iter().enumerate() {
-            by_start.entry(self.since(service)).or_default().push(index);
+            by_start.entry(self.since(service)?).or_default().push(index);
         }
         let mut found = vec![Commits::default(); asked.len()];
         for (since, indices) in by_start {
@@ -113,45 +135,68 @@ impl Question<'_> {
             let accountable = self
                 .repository
                 .accountable_each(since.as_ref(), self.commit, &groups)?;
+            let announced = self.announced(since.as_ref(), asked.len())?;
+            let mut accountable = accountable;
+            // At first sight the whole history lies in the range; the last change is the one to answer for. Where the
+            // range has no start because the branch was rewritten altogether, everybody answers.
+            if since.is_none() && self.past.first_sight != FirstSight::Known {
+                for commits in &mut accountable {
+                    commits.truncate(1);
+                }
+            }
             let brought = match &since {
                 Some(since) => self.repository.brought_each(since, self.commit, &groups)?,
-                // At first sight the whole history lies in the range; the last change is the one to answer for.
-                None => accountable
-                    .iter()
-                    .map(|commits| commits.iter().take(1).cloned().collect())
-                    .collect(),
+                None => accountable.clone(),
             };
             for ((index, mut brought), mut accountable) in indices.into_iter().zip(brought).zip(accountable) {
-                if since.is_none() {
-                    accountable.truncate(1);
-                }
                 brought.reverse();
                 accountable.reverse();
                 found[index] = Commits {
                     since: since.clone(),
                     brought,
                     accountable,
+                    announced: announced.clone(),
                 };
             }
         }
         Ok(found)
     }
 
+    /// The newest commit that was brought to the branch since with a `Storm` trailer; not looked for where so few services
+    /// are asked about that there can be no storm.
+    fn announced(&self, since: Option<&CommitId>, asked: usize) -> Result<Option<CommitId>, Error> {
+        let (Some(since), true) = (since, asked > NO_STORM) else {
+            return Ok(None);
+        };
+        for id in self.repository.first_parent_range(Some(since), self.commit)? {
+            let trailers = self.repository.commit(&id)?.trailers;
+            if trailers
+                .iter()
+                .any(|trailer| trailer.key.eq_ignore_ascii_case("Storm"))
+            {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
     /// Where the range of a service starts: at its last accepted decision, else where the environment was first seen.
-    fn since(&self, service: &ServiceName) -> Option<CommitId> {
+    fn since(&self, service: &ServiceName) -> Result<Option<CommitId>, Error> {
         let accepted = self
             .past
             .services
             .get(service)
             .and_then(|past| past.accepted.as_ref());
-        let start = accepted
-            .map(|seen| seen.commit.clone())
-            .or_else(|| self.past.base.clone())?;
+        let start = accepted.map(|seen| &seen.commit).or(self.past.base.as_ref());
+        // A start that was rewritten away altogether is nowhere in the range.
+        let Some(start) = start.filter(|start| self.repository.has_commit(start)) else {
+            return Ok(None);
+        };
         // After an accepted rewrite the old start is no ancestor any more; then the range starts where they meet.
-        match self.repository.is_ancestor(&start, self.commit) {
-            Ok(true) => Some(start),
-            Ok(false) => self.repository.merge_base(&start, self.commit).ok().flatten(),
-            Err(_) => None,
+        if self.repository.is_ancestor(start, self.commit)? {
+            Ok(Some(start.clone()))
+        } else {
+            Ok(self.repository.merge_base(start, self.commit)?)
         }
     }
 
@@ -177,9 +222,12 @@ impl Question<'_> {
         storm: Storm,
     ) -> Result<Evidence, Error> {
         let past = self.past_of(service);
-        let changes = |ids: &[CommitId]| -> Result<Vec<Change>, Error> {
-            ids.iter().map(|id| self.change(id, service, keyring)).collect()
+        let files = match resolved {
+            Resolved::Valid(valid) => valid.files.clone(),
+            Resolved::Broken { .. } | Resolved::Absent => BTreeSet::new(),
         };
+        let change = |id: &CommitId| self.change(id, service, &files, keyring);
+        let changes = |ids: &[CommitId]| -> Result<Vec<Change>, Error> { ids.iter().map(change).collect() };
         Ok(Evidence {
             environment: self.environment.clone(),
             service: service.clone(),
@@ -198,10 +246,18 @@ impl Question<'_> {
             accountable: changes(&commits.accountable)?,
             carried: past.carried,
             storm,
+            announced: commits.announced.as_ref().map(change).transpose()?,
+            unreadable: past.unreadable,
         })
     }
 
-    fn change(&self, id: &CommitId, service: &ServiceName, keyring: &Keyring) -> Result<Change, Error> {
+    fn change(
+        &self,
+        id: &CommitId,
+        service: &ServiceName,
+        files: &BTreeSet<String>,
+        keyring: &Keyring,
+    ) -> Result<Change, Error> {
         let info = self.repository.commit(id)?;
         let lossy = info.lossy;
         let identity = |person: &pilotage_gitrepo::Person| Identity {
@@ -213,10 +269,6 @@ impl Question<'_> {
                 person.email.clone()
             },
         };
-        let blob = self
-            .repository
-            .entry(id, &path_of(service))?
-            .map(|(_, id)| id.to_string());
         Ok(Change {
             commit: id.clone(),
             author: identity(&info.author),
@@ -230,7 +282,7 @@ impl Question<'_> {
                 .map(|trailer| (trailer.key, trailer.value))
                 .collect(),
             merge: info.parents.len() > 1,
-            blob,
+            content: descriptors::content(self.repository, id, service, files)?,
             signature: keyring.verify(self.repository, id, self.now)?,
         })
     }
@@ -241,6 +293,7 @@ struct Commits {
     since: Option<CommitId>,
     brought: Vec<CommitId>,
     accountable: Vec<CommitId>,
+    announced: Option<CommitId>,
 }
 
 fn asked(resolved: &Resolved, commit: &CommitId) -> Asked {

@@ -175,6 +175,8 @@ pub struct Valid {
     pub source: Source,
     /// The git object id of its text.
     pub blob: String,
+    /// What its files hold, see [`content`].
+    pub content: String,
     /// Files of the branch it takes content from.
     pub files: BTreeSet<String>,
     /// What is worth a word though it is no error.
@@ -218,19 +220,44 @@ pub fn read(
             }
         }
     }
-    Ok(
-        match parsed.resolve_with(environment, |path| files.get(path).cloned()) {
-            Ok(descriptor) => Resolved::Valid(Box::new(Valid {
-                digest: canonical_hash(&descriptor),
-                descriptor,
-                source,
-                blob,
-                files: files.into_keys().collect(),
-                warnings: problems,
-            })),
-            Err(diagnostics) => Resolved::Broken { diagnostics },
-        },
-    )
+    let resolved = parsed.resolve_with(environment, |path| files.get(path).cloned());
+    let descriptor = match resolved {
+        Ok(descriptor) => descriptor,
+        Err(diagnostics) => return Ok(Resolved::Broken { diagnostics }),
+    };
+    let files: BTreeSet<String> = files.into_keys().collect();
+    let content = content(repository, commit, service, &files)?.unwrap_or_else(|| blob.clone());
+    Ok(Resolved::Valid(Box::new(Valid {
+        digest: canonical_hash(&descriptor),
+        descriptor,
+        source,
+        blob,
+        content,
+        files,
+        warnings: problems,
+    })))
+}
+
+/// What a service's files hold at a commit, as a text that is equal where they are: the git object id of its descriptor,
+/// and of each file that it takes. None where there is no descriptor.
+///
+/// # Errors
+/// The repository cannot be read.
+pub fn content(
+    repository: &Repository,
+    commit: &CommitId,
+    service: &ServiceName,
+    files: &BTreeSet<String>,
+) -> Result<Option<String>, Error> {
+    let Some((_, id)) = repository.entry(commit, &path_of(service))? else {
+        return Ok(None);
+    };
+    let mut content = id.to_string();
+    for file in files {
+        let id = repository.entry(commit, file)?.map(|(_, id)| id.to_string());
+        content.push_str(&format!(" {file}={}", id.as_deref().unwrap_or("-")));
+    }
+    Ok(Some(content))
 }
 
 fn span() -> pilotage_diagnostic::Span {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pilotage_config::{First, Mode};
 use pilotage_gate::{FirstSight, History, Verdict, brought_by};
-use pilotage_gitrepo::{Cache, Remote, RemoteUrl, SigningKey, TrustedKeys};
+use pilotage_gitrepo::{Cache, Listing, Remote, RemoteUrl, SigningKey, TrustedKeys};
 use pilotage_ledger::{
     Accepted, AppendTick, EnvironmentRecord, Holder, Ledger, LinuxMachine, Monitor, NewTick, Outbox,
     OutboxState, ServiceRecord,
@@ -17,8 +17,8 @@ use crate::access::Access;
 use crate::collect::{Decided, Question};
 use crate::descriptors::Resolved;
 use crate::error::Error;
-use crate::past::{self, EnvironmentPast};
-use crate::sight::{Sight, look};
+use crate::past::{self, EnvironmentPast, ServicePast};
+use crate::sight::{Sight, look, look_listed};
 
 /// The repository, its policy and its ledger.
 #[derive(Debug)]
@@ -27,7 +27,19 @@ pub struct Desk {
     remote: Remote,
     cache: Cache,
     ledger: Ledger,
+    /// Where the ledger is, when it has a repository of its own.
+    ledger_remote: Option<Remote>,
     sight: Sight,
+}
+
+/// All chains of decisions, as a ref pattern.
+const MONITORS: &str = "refs/pilotage/monitor/";
+
+/// Where everything stood that a look turns on. Equal listings lead to equal looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    repository: Listing,
+    ledger: Option<Listing>,
 }
 
 /// The answer to [`Desk::record`].
@@ -53,12 +65,13 @@ impl Desk {
         )?;
         let mut cache = Cache::open(&access.cache_dir, &remote)?;
         let sight = look(&remote, &mut cache, &access.config_branch, None)?;
-        let ledger = open_ledger(&access, &remote, &cache, &sight)?;
+        let (ledger, ledger_remote) = open_ledger(&access, &remote, &cache, &sight)?;
         Ok(Self {
             access,
             remote,
             cache,
             ledger,
+            ledger_remote,
             sight,
         })
     }
@@ -68,17 +81,57 @@ impl Desk {
     /// # Errors
     /// As [`Desk::open`].
     pub fn look(&mut self) -> Result<&Sight, Error> {
-        let sight = look(
-            &self.remote,
-            &mut self.cache,
-            &self.access.config_branch,
-            Some(&self.sight),
-        )?;
-        if sight.config.ledger != self.sight.config.ledger {
-            self.ledger = open_ledger(&self.access, &self.remote, &self.cache, &sight)?;
+        let patterns = self.patterns();
+        let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+        let listing = self.remote.list(&patterns)?;
+        self.see(&listing)?;
+        Ok(&self.sight)
+    }
+
+    /// Where everything stands that a decision may turn on, as far as it moves by itself: the config branch, the
+    /// environments, and what was decided. One request, and one more where the ledger has a repository of its own.
+    ///
+    /// # Errors
+    /// A repository cannot be reached.
+    pub fn list(&self) -> Result<Listed, Error> {
+        let mut patterns = self.patterns();
+        if self.ledger_remote.is_none() {
+            patterns.push(MONITORS.to_owned());
+        }
+        let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+        Ok(Listed {
+            repository: self.remote.list(&patterns)?,
+            ledger: match &self.ledger_remote {
+                Some(ledger) => Some(ledger.list_or_empty(&[MONITORS])?),
+                None => None,
+            },
+        })
+    }
+
+    /// Looks at what was listed before: no request where nothing moved. After that the monitor chains are known.
+    ///
+    /// # Errors
+    /// As [`Desk::open`].
+    pub fn look_at(&mut self, listed: &Listed) -> Result<&Sight, Error> {
+        let reopened = self.see(&listed.repository)?;
+        match (&listed.ledger, &self.ledger_remote) {
+            (Some(listing), Some(_)) if !reopened => self.ledger.refresh_listed(listing)?,
+            (None, None) if !reopened => self.ledger.refresh_listed(&listed.repository)?,
+            // The listing does not show the ledger that policy names now.
+            _ => self.ledger.refresh(&self.sight.environments())?,
+        }
+        Ok(&self.sight)
+    }
+
+    /// Takes in a listing; says whether the ledger was opened anew.
+    fn see(&mut self, listing: &Listing) -> Result<bool, Error> {
+        let sight = look_listed(&self.remote, &mut self.cache, &self.access.config_branch, listing)?;
+        let reopened = sight.config.ledger != self.sight.config.ledger;
+        if reopened {
+            (self.ledger, self.ledger_remote) = open_ledger(&self.access, &self.remote, &self.cache, &sight)?;
         }
         self.sight = sight;
-        Ok(&self.sight)
+        Ok(reopened)
     }
 
     /// What the last look saw.
@@ -116,12 +169,6 @@ impl Desk {
         &mut self.ledger
     }
 
-    /// Whether the ledger lives in the environment repository itself, so that one listing can show both.
-    #[must_use]
-    pub fn ledger_is_inside(&self) -> bool {
-        self.sight.config.ledger.repository.is_none()
-    }
-
     /// What is known of an environment and some of its services, with the record it was read from. `first` answers for
     /// an environment that was never seen, over what pilotage.yaml says.
     ///
@@ -134,9 +181,16 @@ impl Desk {
         commit: &CommitId,
         first: Option<First>,
     ) -> Result<(EnvironmentPast, Arc<Monitor>), Error> {
-        let monitor = self.ledger.monitor(environment)?;
-        let below = self.below(environment)?;
-        let states = self.ledger.releases(environment)?;
+        let mut asked = self.below(environment);
+        asked.push(environment.clone());
+        self.ledger.refresh(&asked)?;
+        asked.pop();
+        let monitor = self.ledger.known_monitor(environment)?;
+        let below: Vec<_> = asked
+            .into_iter()
+            .map(|name| Ok((name.clone(), self.ledger.known_monitor(&name)?)))
+            .collect::<Result<_, Error>>()?;
+        let states = self.ledger.known_releases(environment)?;
         let asked = first.or_else(|| {
             self.sight
                 .config
@@ -150,25 +204,22 @@ impl Desk {
         };
         let mut known = BTreeMap::new();
         for service in services {
-            if let Some(why) = monitor.unreadable.get(service) {
-                return Err(Error::Unreadable {
-                    service: service.clone(),
-                    why: why.clone(),
-                });
-            }
             let record = monitor.services.get(service).map(AsRef::as_ref);
+            let mut unreadable = monitor.unreadable.get(service).cloned();
             let state = match states.get(service) {
                 Some(Ok(chain)) => Some(chain.state()),
                 Some(Err(error)) => {
-                    return Err(Error::Unreadable {
-                        service: service.clone(),
-                        why: error.to_string(),
-                    });
+                    unreadable.get_or_insert_with(|| error.to_string());
+                    None
                 }
                 None => None,
             };
             let below = past::accepted_below(&below, service);
-            known.insert(service.clone(), past::service(record, state, &below));
+            let past = ServicePast {
+                unreadable,
+                ..past::service(record, state, &below)
+            };
+            known.insert(service.clone(), past);
         }
         let base = monitor.environment.first.clone();
         Ok((
@@ -182,28 +233,21 @@ impl Desk {
         ))
     }
 
-    /// The monitor chains of the environments that `environment` takes its changes from, nearest first.
-    fn below(
-        &mut self,
-        environment: &EnvironmentName,
-    ) -> Result<Vec<(EnvironmentName, Arc<Monitor>)>, Error> {
+    /// The environments that `environment` takes its changes from, nearest first.
+    fn below(&self, environment: &EnvironmentName) -> Vec<EnvironmentName> {
         let config = &self.sight.config;
+        let from = |name: &EnvironmentName| config.environment(name).and_then(|known| known.from.clone());
         let mut names = Vec::new();
-        let mut next = config
-            .environment(environment)
-            .and_then(|known| known.from.clone());
+        let mut next = from(environment);
         while let Some(name) = next {
             // A circle is an error of pilotage.yaml; here it must only not hang.
             if names.contains(&name) || name == *environment {
                 break;
             }
-            next = config.environment(&name).and_then(|known| known.from.clone());
+            next = from(&name);
             names.push(name);
         }
         names
-            .into_iter()
-            .map(|name| Ok((name.clone(), self.ledger.monitor(&name)?)))
-            .collect()
     }
 
     /// Decides services of an environment at a commit, and says which record the decisions rest on.
@@ -231,7 +275,7 @@ impl Desk {
 
     /// Records decisions on top of the record they rest on, with what follows from the accepted ones: the next range
     /// starts there, and a release is to be triggered. `environment` is the new record of the environment as a whole,
-    /// where it changes.
+    /// where it changes. A service whose record cannot be read keeps it as it is.
     ///
     /// # Errors
     /// The ledger cannot be written.
@@ -246,6 +290,9 @@ impl Desk {
     ) -> Result<Recorded, Error> {
         let mut services = BTreeMap::new();
         for one in decided {
+            if one.decision.evidence.unreadable.is_some() {
+                continue;
+            }
             let before = on.services.get(&one.decision.service).map(AsRef::as_ref);
             services.insert(
                 one.decision.service.clone(),
@@ -261,12 +308,7 @@ impl Desk {
             summary,
             over_unbelieved: false,
         };
-        Ok(
-            match self.ledger.append_tick(environment, on.tip.as_ref(), &tick)? {
-                AppendTick::Done(commit) => Recorded::Done(commit),
-                AppendTick::Moved => Recorded::Moved,
-            },
-        )
+        self.append(environment, on, &tick)
     }
 
     fn service_record(&self, one: &Decided, before: Option<&ServiceRecord>) -> Result<ServiceRecord, Error> {
@@ -279,7 +321,7 @@ impl Desk {
                 let accepted = Accepted {
                     commit: decision.commit.clone(),
                     descriptor: valid.digest.clone(),
-                    blob: Some(valid.blob.clone()),
+                    blob: Some(valid.content.clone()),
                     version: valid.descriptor.version.to_string(),
                     files: valid.files.iter().cloned().collect(),
                     by: known.as_ref().map(|(person, _)| person.clone()),
@@ -303,21 +345,59 @@ impl Desk {
         })
     }
 
-    /// Whether exactly this commit of a service is what was accepted last, and if not, what is.
+    /// Notes that people were told of what was decided about these services. Whoever records first wins; the loser's
+    /// note is worth another try.
     ///
     /// # Errors
-    /// The ledger cannot be read.
-    pub fn accepted(
+    /// The ledger cannot be written.
+    pub fn record_told(
         &mut self,
         environment: &EnvironmentName,
-        service: &ServiceName,
-    ) -> Result<Option<Accepted>, Error> {
-        Ok(self
-            .ledger
-            .monitor(environment)?
-            .services
-            .get(service)
-            .and_then(|record| record.accepted.clone()))
+        on: &Monitor,
+        told: &[ServiceName],
+        by: Holder,
+    ) -> Result<Recorded, Error> {
+        let at = serde_json::to_value(self.access.clock.now())?;
+        let mut services = BTreeMap::new();
+        for service in told {
+            let Some(record) = on.services.get(service) else {
+                continue;
+            };
+            let mut record = ServiceRecord::clone(record);
+            if let Some(decision) = record.decision.as_object_mut() {
+                decision.insert("told".to_owned(), at.clone());
+            }
+            services.insert(service.clone(), Some(record));
+        }
+        let tick = NewTick {
+            by,
+            environment: None,
+            summary: format!("{environment}: people were told of {}", names(told)),
+            services,
+            data: Value::Null,
+            over_unbelieved: false,
+        };
+        self.append(environment, on, &tick)
+    }
+
+    fn append(
+        &mut self,
+        environment: &EnvironmentName,
+        on: &Monitor,
+        tick: &NewTick,
+    ) -> Result<Recorded, Error> {
+        let appended = self.ledger.append_tick(environment, on.tip.as_ref(), tick)?;
+        Ok(match appended {
+            AppendTick::Done(commit) => Recorded::Done(commit),
+            AppendTick::Moved => Recorded::Moved,
+        })
+    }
+}
+
+fn names(services: &[ServiceName]) -> String {
+    match services {
+        [one] => one.to_string(),
+        many => format!("{} services", many.len()),
     }
 }
 
@@ -352,10 +432,16 @@ fn summary(environment: &EnvironmentName, decided: &[Decided]) -> String {
     }
 }
 
-fn open_ledger(access: &Access, remote: &Remote, cache: &Cache, sight: &Sight) -> Result<Ledger, Error> {
+/// The ledger, and where it is when it has a repository of its own.
+fn open_ledger(
+    access: &Access,
+    remote: &Remote,
+    cache: &Cache,
+    sight: &Sight,
+) -> Result<(Ledger, Option<Remote>), Error> {
     let place = &sight.config.ledger;
-    let (remote, cache) = match &place.repository {
-        None => (remote.clone(), cache.reopen()?),
+    let (remote, cache, own) = match &place.repository {
+        None => (remote.clone(), cache.reopen()?, None),
         Some(url) => {
             let url: RemoteUrl = url.parse().map_err(Error::LedgerUrl)?;
             // Credentials belong to the host they were given for.
@@ -363,7 +449,7 @@ fn open_ledger(access: &Access, remote: &Remote, cache: &Cache, sight: &Sight) -
             let credentials = access.credentials.clone().filter(|_| same_host);
             let remote = Remote::open(url, &access.http, credentials, access.limits)?;
             let cache = Cache::open(&access.cache_dir, &remote)?;
-            (remote, cache)
+            (remote.clone(), cache, Some(remote))
         }
     };
     let machine = LinuxMachine::read().map_err(Error::Machine)?;
@@ -374,5 +460,5 @@ fn open_ledger(access: &Access, remote: &Remote, cache: &Cache, sight: &Sight) -
     if !place.keys.is_empty() {
         ledger = ledger.believing(TrustedKeys::parse(&place.keys).map_err(Error::LedgerKey)?);
     }
-    Ok(ledger)
+    Ok((ledger, own))
 }

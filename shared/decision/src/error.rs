@@ -1,5 +1,5 @@
 use pilotage_diagnostic::Diagnostics;
-use pilotage_name::{EnvironmentName, ServiceName};
+use pilotage_name::EnvironmentName;
 
 /// Why no decision could be reached. A refusal is no error; see `pilotage_gate::Verdict`.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,12 @@ pub enum Error {
         /// Every problem, placed.
         diagnostics: Diagnostics,
     },
+    /// pilotage.yaml names a message template that cannot be read.
+    #[error("pilotage.yaml names the template `{path}`, which cannot be read")]
+    Template {
+        /// Its path in the config branch.
+        path: String,
+    },
     /// There is no such environment.
     #[error("pilotage.yaml knows no environment `{environment}`")]
     Environment {
@@ -43,14 +49,6 @@ pub enum Error {
         environment: EnvironmentName,
         /// Its name.
         branch: String,
-    },
-    /// What is recorded of one service cannot be read; nothing may be concluded about it.
-    #[error("the record of {service} cannot be read: {why}")]
-    Unreadable {
-        /// The service.
-        service: ServiceName,
-        /// Why.
-        why: String,
     },
     /// pilotage.yaml names a ledger that cannot be addressed.
     #[error("the ledger's repository cannot be used: {0}")]

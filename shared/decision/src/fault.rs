@@ -24,7 +24,9 @@ impl From<Error> for Fault {
                 };
                 Self::usage(error.to_string()).help(help)
             }
-            Error::NoBranch { .. } | Error::Unreadable { .. } | Error::Machine(_) => Self::unavailable(error.to_string()),
+            Error::Template { .. } => Self::invalid(error.to_string())
+                .help("commit it to the config branch, as a text of at most 64 KiB"),
+            Error::NoBranch { .. } | Error::Machine(_) => Self::unavailable(error.to_string()),
             Error::LedgerUrl(_) | Error::LedgerKey(_) => Self::invalid(error.to_string()),
             Error::Record(_) => Self::internal(error.to_string()).caused_by(error),
         }

@@ -9,10 +9,12 @@ pub mod fault;
 mod keyring;
 pub mod past;
 pub mod sight;
+mod templates;
 
 pub use access::{Access, SECRETS};
 pub use collect::{Decided, Question};
-pub use desk::{Desk, Recorded};
+pub use desk::{Desk, Listed, Recorded};
 pub use error::Error;
 pub use past::{EnvironmentPast, ServicePast};
 pub use sight::{Sight, look};
+pub use templates::templates;

@@ -44,6 +44,8 @@ pub struct ServicePast {
     pub carried: Vec<Carried>,
     /// Files of the branch that the accepted descriptor took content from.
     pub files: Vec<String>,
+    /// Why what the ledger knows of it cannot be read, where it cannot.
+    pub unreadable: Option<String>,
 }
 
 /// Whether the environment was seen before, and if not, what its owner wants.
@@ -71,7 +73,7 @@ pub fn history(
     let settled = |from: &CommitId| -> Result<History, Error> {
         // An acceptance holds for the tip it names and what was pushed on top of it, never for another rewrite.
         let accepted = match accepted.filter(|push| push.was.as_ref() == Some(from)) {
-            Some(push) if repository.is_ancestor(&push.now, tip)? => {
+            Some(push) if repository.has_commit(&push.now) && repository.is_ancestor(&push.now, tip)? => {
                 Some(format!("{} ({})", push.reason, push.by))
             }
             Some(_) | None => None,
@@ -164,7 +166,7 @@ fn carried(environment: &EnvironmentName, accepted: &Accepted) -> Option<Carried
     Some(Carried {
         environment: environment.clone(),
         commit: accepted.commit.clone(),
-        blob: accepted.blob.clone()?,
+        content: accepted.blob.clone()?,
         person: accepted.by.clone()?,
         proof: accepted.grade.as_deref()?.parse::<Proof>().ok()?,
     })

@@ -66,10 +66,13 @@ impl Sight {
             .environments
             .iter()
             .map(|environment| environment.branch.as_str());
-        std::iter::once(config_branch)
+        let mut patterns: Vec<String> = std::iter::once(config_branch)
             .chain(branches)
             .map(|branch| format!("refs/heads/{branch}"))
-            .collect()
+            .collect();
+        patterns.sort();
+        patterns.dedup();
+        patterns
     }
 }
 
@@ -88,25 +91,33 @@ pub fn look(
         Some(before) => before.patterns(config_branch),
         None => vec![format!("refs/heads/{config_branch}")],
     };
-    let mut listing = fetch(remote, cache, &patterns)?;
+    let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+    let listing = remote.list(&patterns)?;
+    look_listed(remote, cache, config_branch, &listing)
+}
+
+/// As [`look`], for a listing that was made before: no request where nothing moved. It may hold more than is needed
+/// here.
+///
+/// # Errors
+/// As [`look`].
+pub fn look_listed(
+    remote: &Remote,
+    cache: &mut Cache,
+    config_branch: &str,
+    listing: &Listing,
+) -> Result<Sight, Error> {
+    let mut listing = cache.fetch_listed(remote, listing)?.listing;
     loop {
         let sight = read(cache, &listing, config_branch)?;
         let wanted = sight.patterns(config_branch);
-        let listed: Vec<String> = listing
-            .patterns
-            .iter()
-            .map(|pattern| pattern.as_str().to_owned())
-            .collect();
-        if wanted.iter().all(|pattern| listed.contains(pattern)) {
+        let listed = |wanted: &String| listing.patterns.iter().any(|known| known.as_str() == wanted);
+        if wanted.iter().all(listed) {
             return Ok(sight);
         }
-        listing = fetch(remote, cache, &wanted)?;
+        let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        listing = cache.fetch(remote, &wanted)?.listing;
     }
-}
-
-fn fetch(remote: &Remote, cache: &mut Cache, patterns: &[String]) -> Result<Listing, Error> {
-    let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
-    Ok(cache.fetch(remote, &patterns)?.listing)
 }
 
 /// Reads policy and tips from refs that are in the repository already; for a working copy or a cache.

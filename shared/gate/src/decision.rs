@@ -102,6 +102,10 @@ pub struct Decision {
     /// When it was decided.
     #[schemars(with = "String")]
     pub at: Timestamp,
+    /// When people were told of it, where it is one that they are told of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub told: Option<Timestamp>,
     /// What the decision rests on, as it was.
     pub evidence: Evidence,
 }
@@ -193,6 +197,7 @@ pub fn decide(config: &Config, evidence: Evidence, now: Timestamp) -> Decision {
         notes: notes(&evidence),
         policy_hash: config.policy_hash(),
         at: now,
+        told: None,
         evidence,
     }
 }

@@ -47,10 +47,16 @@ pub struct Evidence {
     pub carried: Vec<Carried>,
     /// How many services of the environment the push changes.
     pub storm: Storm,
+    /// The newest commit of the branch since the last accepted decision with a `Storm` trailer, whatever it changes.
+    #[serde(default)]
+    pub announced: Option<Change>,
+    /// Why what the ledger knows of the service cannot be read, where it cannot. The rest is then not the whole.
+    #[serde(default)]
+    pub unreadable: Option<String>,
 }
 
 impl Evidence {
-    /// The commit that brought the newest change: the one whose skip marker and storm trailer count.
+    /// The commit that brought the newest change: the one whose skip marker counts.
     #[must_use]
     pub fn newest(&self) -> Option<&Change> {
         self.brought.last()
@@ -158,8 +164,8 @@ pub struct Change {
     pub trailers: Vec<(String, String)>,
     /// Whether it has more than one parent.
     pub merge: bool,
-    /// The git object id of the service's descriptor at this commit, if it is there.
-    pub blob: Option<String>,
+    /// What the service's files hold at this commit, if its descriptor is there: equal texts are equal files.
+    pub content: Option<String>,
     /// What its signature is worth.
     pub signature: SignatureSeen,
 }
@@ -212,8 +218,8 @@ pub struct Carried {
     pub environment: EnvironmentName,
     /// The commit it was accepted at.
     pub commit: CommitId,
-    /// The git object id of the descriptor that was accepted there.
-    pub blob: String,
+    /// What the service's files held that were accepted there.
+    pub content: String,
     /// Who brought it there.
     pub person: String,
     /// How well that was known.

@@ -21,7 +21,7 @@ pub use evidence::{
     Asked, Carried, Change, Evidence, FirstSight, Held, History, Identity, Seen, SignatureSeen, Storm,
 };
 pub use gates::brought_by;
-pub use person::{is_forge_address, person_of};
+pub use person::person_of;
 
 /// The JSON Schema (draft 2020-12) of a decision as it is recorded: `decision/v1`.
 #[must_use]

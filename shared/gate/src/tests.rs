@@ -73,6 +73,8 @@ fn push(environment: &str) -> Evidence {
             changing: 1,
             total: 10,
         },
+        announced: None,
+        unreadable: None,
     }
 }
 
@@ -221,17 +223,17 @@ fn proof_carries_over_with_the_content_for_the_same_person_only() {
         evidence.carried = vec![Carried {
             environment: "qa".parse().unwrap(),
             commit: seen(4, "").commit,
-            blob: blob.to_owned(),
+            content: blob.to_owned(),
             person: person.to_owned(),
             proof: Proof::Signed,
         }];
         decide(&config("signed", ""), evidence, at())
     };
-    let carried = with("blob-9", "ana");
+    let carried = with("content-9", "ana");
     assert_eq!(carried.verdict, Verdict::Accept);
     assert!(gate(&carried, "people").evidence[0].contains("proved for the same content in qa at 0404040404"));
     assert_eq!(with("another blob", "ana").verdict, Verdict::Refuse);
-    assert_eq!(with("blob-9", "ben").verdict, Verdict::Refuse);
+    assert_eq!(with("content-9", "ben").verdict, Verdict::Refuse);
 }
 
 #[test]
@@ -362,7 +364,7 @@ fn a_storm_needs_a_word_that_is_large_enough() {
     let verdict = |changing, total, message: &str| {
         let mut evidence = push("qa");
         evidence.storm = Storm { changing, total };
-        evidence.brought = vec![change(9, "ana", message)];
+        evidence.announced = Some(change(9, "ana", message)).filter(|said| said.trailer("Storm").is_some());
         decided(evidence).verdict
     };
     assert_eq!(verdict(20, 1_000, "x"), Verdict::Accept);
@@ -375,6 +377,35 @@ fn a_storm_needs_a_word_that_is_large_enough() {
         verdict(2, 3, "x"),
         Verdict::Accept,
         "a percentage of three services says nothing"
+    );
+}
+
+#[test]
+fn a_storm_is_announced_by_who_may_release() {
+    let verdict = |environment, who| {
+        let mut evidence = push(environment);
+        evidence.storm = Storm {
+            changing: 30,
+            total: 40,
+        };
+        evidence.announced = Some(change(7, who, "Go on\n\nStorm: 30"));
+        decided(evidence).verdict
+    };
+    assert_eq!(verdict("prod", "ana"), Verdict::Accept);
+    assert_eq!(verdict("prod", "ben"), Verdict::Wait, "known, not listed");
+    assert_eq!(verdict("prod", "mallory"), Verdict::Wait);
+    assert_eq!(verdict("qa", "mallory"), Verdict::Accept, "no policy says who");
+}
+
+#[test]
+fn what_is_known_and_cannot_be_read_is_no_leave_to_go_on() {
+    let mut evidence = push("qa");
+    evidence.unreadable = Some("event.json is no JSON".to_owned());
+    let decision = decided(evidence);
+    assert_eq!(decision.verdict, Verdict::Wait);
+    assert_eq!(
+        gate(&decision, "record").evidence,
+        ["what the ledger knows of shop cannot be read: event.json is no JSON"]
     );
 }
 

@@ -62,6 +62,7 @@ pub(crate) async fn accept(
             };
             let changed = EnvironmentRecord {
                 accepted_push: Some(push),
+                frozen: None,
                 ..record.clone()
             };
             let data = json!({"accepted": tip});
@@ -79,8 +80,9 @@ pub(crate) async fn accept(
             .summary(format!("{name} is not frozen; there is nothing to accept"))
             .text(format!("{name} is not frozen; there is nothing to accept\n")),
         Some((from, to)) => {
+            let is = if dry_run { "would be" } else { "is" };
             let text = format!(
-                "{name}: the rewrite from {} to {} is accepted\n",
+                "{name}: the way from {} to {} {is} accepted\n",
                 from.short(),
                 to.short()
             );

@@ -17,16 +17,23 @@ pub(crate) async fn explain(
 ) -> Result<StepReport, Fault> {
     let mut desk = desk(repo, branch, cx).await?;
     let repo = repo.clone();
-    let decisions = blocking(cx, move || {
+    let (decisions, remarks) = blocking(cx, move || {
         let environments = match &repo.environment {
             Some(environment) => vec![environment.clone()],
             None => desk.sight().environments(),
         };
         let mut decisions = Vec::new();
+        let mut remarks = Vec::new();
         for environment in environments {
-            let tip = match &repo.commit {
-                Some(commit) => commit.clone(),
-                None => desk.sight().tip(&environment).map_err(Fault::from)?.clone(),
+            let tip = match (&repo.commit, desk.sight().tip(&environment)) {
+                (Some(commit), Ok(_)) => commit.clone(),
+                (None, Ok(tip)) => tip.clone(),
+                // Asked about everything, one environment that is not there yet hides no other.
+                (_, Err(error)) if repo.environment.is_none() => {
+                    remarks.push(error.to_string());
+                    continue;
+                }
+                (_, Err(error)) => return Err(Fault::from(error)),
             };
             let listed = descriptors::list(desk.cache(), &tip).map_err(Fault::from)?;
             let services: Vec<ServiceName> = if repo.service.is_empty() {
@@ -39,12 +46,15 @@ pub(crate) async fn explain(
                 .map_err(Fault::from)?;
             decisions.extend(decided.into_iter().map(|one| one.decision));
         }
-        Ok(decisions)
+        Ok((decisions, remarks))
     })
     .await?;
-    let text: String = decisions.iter().map(pilotage_gate::Decision::explain).collect();
+    let mut text: String = decisions.iter().map(pilotage_gate::Decision::explain).collect();
+    for remark in &remarks {
+        text.push_str(&format!("{}\n", pilotage_diagnostic::printable(remark)));
+    }
     Ok(StepReport::passed()
         .summary(format!("{} services explained", decisions.len()))
-        .result(json!({ "decisions": decisions }))
+        .result(json!({ "decisions": decisions, "remarks": remarks }))
         .text(text))
 }

@@ -1,6 +1,7 @@
 //! Whether a decision says anything that is not recorded already. A tick that has no news writes nothing, so that a
 //! service which waits for a week does not fill the ledger.
 
+use jiff::Timestamp;
 use pilotage_gate::{Decision, Verdict};
 use pilotage_ledger::ServiceRecord;
 use serde_json::Value;
@@ -8,6 +9,8 @@ use serde_json::Value;
 /// The parts of a decision that make it what it is to a reader: not when it was asked, nor how long the push was. The
 /// commit is not among them, because the tip moves with every push of any service.
 const ANSWER: [&str; 6] = ["verdict", "version", "digest", "gates", "notes", "policy_hash"];
+/// The parts that people are told; other parts may change without anybody having to hear of it.
+const TOLD: [&str; 2] = ["verdict", "gates"];
 
 /// Whether the decision says anything that is not recorded.
 #[must_use]
@@ -15,23 +18,23 @@ pub(crate) fn is_news(decision: &Decision, before: Option<&ServiceRecord>) -> bo
     let Some(before) = before else {
         return decision.verdict != Verdict::Nothing || decision.evidence.newest().is_some();
     };
-    let Ok(Value::Object(now)) = serde_json::to_value(decision) else {
-        return true;
-    };
-    let differs = |part: &str| now.get(part) != before.decision.get(part);
     // What is accepted at another commit starts another range and another release.
-    ANSWER.iter().any(|part| differs(part)) || (decision.verdict == Verdict::Accept && differs("commit"))
+    differs(&ANSWER, decision, before)
+        || (decision.verdict == Verdict::Accept && differs(&["commit"], decision, before))
 }
 
-/// Whether people are to be told: the verdict objects, and it was not recorded with the same objections before.
+/// When people were told the same of this service already, if they were.
 #[must_use]
-pub(crate) fn is_to_be_told(decision: &Decision, before: Option<&ServiceRecord>) -> bool {
-    if !matches!(decision.verdict, Verdict::Refuse | Verdict::Wait) {
-        return false;
+pub(crate) fn told_before(decision: &Decision, before: Option<&ServiceRecord>) -> Option<Timestamp> {
+    let before = before.filter(|before| !differs(&TOLD, decision, before))?;
+    before.decision.get("told")?.as_str()?.parse().ok()
+}
+
+fn differs(parts: &[&str], decision: &Decision, before: &ServiceRecord) -> bool {
+    match serde_json::to_value(decision) {
+        Ok(Value::Object(now)) => parts
+            .iter()
+            .any(|part| now.get(*part) != before.decision.get(*part)),
+        _ => true,
     }
-    let now = serde_json::to_value(&decision.gates).unwrap_or_default();
-    let verdict = serde_json::to_value(decision.verdict).unwrap_or_default();
-    before.is_none_or(|before| {
-        before.decision.get("verdict") != Some(&verdict) || before.decision.get("gates") != Some(&now)
-    })
 }

@@ -1,16 +1,21 @@
 //! Opening the repository for one command.
 
-use std::ffi::OsString;
-
 use pilotage_config::First;
 use pilotage_decision::{Access, Desk, SECRETS};
 use pilotage_ledger::LinuxMachine;
 use pilotage_outcome::Fault;
 use pilotage_step::{Context, RepoArgs, child_environment};
 
-use crate::adapter::process::Processes;
+use crate::adapter::process::{Processes, Reach};
 use crate::adapter::voice::NotifyStep;
 use crate::watch::Watch;
+
+/// What whoever sends messages has to know.
+const MESSAGES: [&str; 3] = [
+    "PILOTAGE_SLACK_TOKEN",
+    "PILOTAGE_SLACK_WEBHOOK",
+    "PILOTAGE_SLACK_API_URL",
+];
 
 /// Opens the repository and its ledger, off the async threads.
 pub(crate) async fn desk(repo: &RepoArgs, config_branch: &str, cx: &Context) -> Result<Desk, Fault> {
@@ -42,30 +47,16 @@ pub(crate) async fn watch(
     let by = machine
         .this_process()
         .map_err(|error| Fault::unavailable("this process cannot be identified").caused_by(error))?;
-    let mut flags: Vec<OsString> = vec!["--repo".into(), repo.required_repo()?.into()];
-    flags.extend(["--config-branch".into(), config_branch.into()]);
-    flags.extend(["--cache-dir".into(), repo.cache_dir(&cx.env).into_os_string()]);
-    flags.extend(["--git-user".into(), repo.git_user.clone().into()]);
-    let mut pass = SECRETS.to_vec();
-    pass.extend([
-        "PILOTAGE_SECRET_*",
-        "PILOTAGE_SLACK_TOKEN",
-        "PILOTAGE_SLACK_WEBHOOK",
-        "PILOTAGE_SLACK_API_URL",
-    ]);
-    let kind = desk.sight().config.trigger.clone();
-    let trigger = Processes::new(kind, flags, child_environment(&cx.env, &pass));
-    let voice = NotifyStep {
-        project: desk.sight().config.project.to_string(),
-        environment: child_environment(
-            &cx.env,
-            &[
-                "PILOTAGE_SLACK_TOKEN",
-                "PILOTAGE_SLACK_WEBHOOK",
-                "PILOTAGE_SLACK_API_URL",
-            ],
-        ),
-        speaking: Vec::new(),
+    let reach = Reach {
+        repo: repo.required_repo()?.to_owned(),
+        config_branch: config_branch.to_owned(),
+        cache_dir: repo.cache_dir(&cx.env),
+        git_user: repo.git_user.clone(),
     };
+    let pass = [&SECRETS[..], &["PILOTAGE_SECRET_*"], &MESSAGES].concat();
+    let kind = desk.sight().config.trigger.clone();
+    let trigger = Processes::new(kind, reach, child_environment(&cx.env, &pass));
+    let project = desk.sight().config.project.to_string();
+    let voice = NotifyStep::new(project, child_environment(&cx.env, &MESSAGES));
     Ok(Watch::new(desk, first, by, machine, trigger, voice))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use pilotage_ledger::{Holder, ReleaseState};
+use pilotage_ledger::{Begun, ReleaseState};
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 
 use crate::trigger::Order;
@@ -13,6 +13,16 @@ const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(5);
 /// The longest wait.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_secs(300);
 
+/// How long what another monitor wrote down is left to it before this one takes it over.
+const GRACE: SignedDuration = SignedDuration::from_secs(60);
+
+/// Whether something written down at `at` is another monitor's to do: it was not we who wrote it, and it may still be at
+/// it. `over` says that whoever wrote it is provably gone.
+#[must_use]
+pub(crate) fn is_anothers(ours: bool, over: bool, at: Timestamp, now: Timestamp) -> bool {
+    !ours && !over && now.duration_since(at) < GRACE
+}
+
 /// What was tried, by what is to be released. Kept in memory only: a monitor that starts anew simply tries.
 #[derive(Debug, Default)]
 pub(crate) struct Tries(BTreeMap<(EnvironmentName, ServiceName, CommitId), Try>);
@@ -21,9 +31,26 @@ pub(crate) struct Tries(BTreeMap<(EnvironmentName, ServiceName, CommitId), Try>)
 struct Try {
     count: u32,
     last: Timestamp,
+    next: Next,
+}
+
+/// When what was tried is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// After a wait that doubles.
+    Soon,
+    /// After the longest wait: it was taken, and shows nothing yet.
+    Late,
+    /// When something moves.
+    Hopeless,
 }
 
 impl Tries {
+    fn of(&self, environment: &EnvironmentName, service: &ServiceName, commit: &CommitId) -> Option<&Try> {
+        self.0
+            .get(&(environment.clone(), service.clone(), commit.clone()))
+    }
+
     /// Whether it is time to try this (again).
     #[must_use]
     pub(crate) fn due(
@@ -33,21 +60,63 @@ impl Tries {
         commit: &CommitId,
         now: Timestamp,
     ) -> bool {
-        let key = (environment.clone(), service.clone(), commit.clone());
-        self.0.get(&key).is_none_or(|tried| {
+        self.of(environment, service, commit).is_none_or(|tried| {
             let doubled = FIRST_WAIT.saturating_mul(1 << tried.count.saturating_sub(1).min(16));
-            now.duration_since(tried.last) >= doubled.min(LONGEST_WAIT)
+            let since = now.duration_since(tried.last);
+            match tried.next {
+                Next::Soon => since >= doubled.min(LONGEST_WAIT),
+                Next::Late => since >= LONGEST_WAIT,
+                Next::Hopeless => false,
+            }
         })
+    }
+
+    /// Whether another try is of no use until something moves.
+    #[must_use]
+    pub(crate) fn is_hopeless(
+        &self,
+        environment: &EnvironmentName,
+        service: &ServiceName,
+        commit: &CommitId,
+    ) -> bool {
+        let tried = self.of(environment, service, commit);
+        tried.is_some_and(|tried| tried.next == Next::Hopeless)
     }
 
     /// Notes that an order was sent.
     pub(crate) fn note(&mut self, order: &Order, now: Timestamp) {
         for service in &order.services {
             let key = (order.environment.clone(), service.clone(), order.commit.clone());
-            let tried = self.0.entry(key).or_insert(Try { count: 0, last: now });
-            tried.count += 1;
+            let tried = self.0.entry(key).or_insert(Try {
+                count: 0,
+                last: now,
+                next: Next::Soon,
+            });
+            tried.count = tried.count.saturating_add(1);
             tried.last = now;
+            tried.next = Next::Soon;
         }
+    }
+
+    /// Notes how what was started ended. `told` says that the exit code is one of the step contract's.
+    pub(crate) fn ended(&mut self, order: &Order, code: Option<i32>, told: bool) {
+        let next = match code {
+            Some(0) => Next::Late,
+            // Usage, an invalid descriptor, superseded: the same question has the same answer.
+            Some(2 | 3 | 7) if told => Next::Hopeless,
+            _ => Next::Soon,
+        };
+        for service in &order.services {
+            let key = (order.environment.clone(), service.clone(), order.commit.clone());
+            if let Some(tried) = self.0.get_mut(&key) {
+                tried.next = next;
+            }
+        }
+    }
+
+    /// Policy moved: what was hopeless may not be.
+    pub(crate) fn hope(&mut self) {
+        self.0.retain(|_, tried| tried.next != Next::Hopeless);
     }
 
     /// Forgets what is no longer open.
@@ -63,7 +132,7 @@ impl Tries {
 pub(crate) enum Progress {
     /// Its release has not begun, or its holder is gone: it is to be triggered (again).
     Open,
-    /// It is being released.
+    /// It is being released, or something older is that has to end first.
     Running,
     /// It was released, or something newer was, or a person gave it up.
     Closed,
@@ -71,38 +140,30 @@ pub(crate) enum Progress {
 
 /// How far the release of an accepted commit came, as the service's chain tells.
 ///
-/// `is_ancestor(a, b)` tells whether commit `a` is `b` or in its history; `is_gone` whether the holder of a running
-/// release is provably gone.
+/// `is_ancestor(a, b)` tells whether commit `a` is `b` or in its history; `is_over` whether a release that has not ended
+/// may be taken over.
 #[must_use]
 pub(crate) fn progress(
     commit: &CommitId,
     state: Option<&ReleaseState>,
     is_ancestor: &dyn Fn(&CommitId, &CommitId) -> bool,
-    is_gone: &dyn Fn(&Holder) -> bool,
+    is_over: &dyn Fn(&Begun) -> bool,
 ) -> Progress {
     let Some(state) = state else { return Progress::Open };
     let covers = |by: &CommitId| is_ancestor(commit, by);
-    if let Some(running) = state
-        .running
-        .as_ref()
-        .filter(|running| covers(&running.begun.commit))
-    {
-        return if is_gone(&running.begun.holder) {
-            Progress::Open
-        } else {
-            Progress::Running
-        };
-    }
-    let ended = state
-        .history
-        .iter()
-        .rev()
-        .any(|release| covers(&release.begun.commit));
-    let proved = state.proved.as_ref().is_some_and(|proved| covers(&proved.commit));
-    if ended || proved {
-        Progress::Closed
-    } else {
-        Progress::Open
+    let ended = || {
+        state
+            .history
+            .iter()
+            .rev()
+            .any(|release| covers(&release.begun.commit))
+    };
+    let proved = || state.proved.as_ref().is_some_and(|proved| covers(&proved.commit));
+    match &state.running {
+        Some(running) if !is_over(&running.begun) => Progress::Running,
+        Some(running) if covers(&running.begun.commit) => Progress::Open,
+        Some(_) | None if ended() || proved() => Progress::Closed,
+        Some(_) | None => Progress::Open,
     }
 }
 
@@ -159,6 +220,45 @@ mod tests {
         );
         tries.keep(&qa, &[]);
         assert!(tries.due(&qa, &shop, &order.commit, start));
+    }
+
+    #[test]
+    fn how_a_try_ended_says_when_the_next_one_is() {
+        let (qa, shop): (EnvironmentName, ServiceName) = ("qa".parse().unwrap(), "shop".parse().unwrap());
+        let start: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        let after = |seconds| start + SignedDuration::from_secs(seconds);
+        let order = Order {
+            environment: qa.clone(),
+            commit: commit('a'),
+            services: vec![shop.clone()],
+        };
+        let due = |code, told, seconds| {
+            let mut tries = Tries::default();
+            tries.note(&order, start);
+            tries.ended(&order, code, told);
+            tries.due(&qa, &shop, &order.commit, after(seconds))
+        };
+        assert!(due(None, true, 5), "killed");
+        assert!(due(Some(6), true, 5), "somebody else held it");
+        assert!(!due(Some(0), true, 299) && due(Some(0), true, 300), "taken");
+        assert!(!due(Some(3), true, 100_000), "invalid stays invalid");
+        assert!(due(Some(3), false, 5), "another program means something else");
+        let mut tries = Tries::default();
+        tries.note(&order, start);
+        tries.ended(&order, Some(7), true);
+        assert!(tries.is_hopeless(&qa, &shop, &order.commit));
+        tries.hope();
+        assert!(tries.due(&qa, &shop, &order.commit, start));
+    }
+
+    #[test]
+    fn another_monitor_is_given_its_time() {
+        let at: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        let now = at + SignedDuration::from_secs(59);
+        assert!(is_anothers(false, false, at, now));
+        assert!(!is_anothers(true, false, at, now), "we wrote it");
+        assert!(!is_anothers(false, true, at, now), "it is dead");
+        assert!(!is_anothers(false, false, at, at + SignedDuration::from_secs(60)));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The commands.
 
+use std::collections::BTreeSet;
+
 use pilotage_config::First;
-use pilotage_outcome::{Change, Effects, Fault, StepReport};
+use pilotage_outcome::{Change, Class, Effects, Fault, StepReport};
 use pilotage_quantity::Duration;
 use pilotage_step::{Context, RepoArgs};
 use serde_json::json;
@@ -13,6 +15,8 @@ use crate::{accept, explain};
 
 /// How often releases that were started are asked whether they ended.
 const ASK_CHILDREN: std::time::Duration = std::time::Duration::from_millis(50);
+/// How long a monitor that ends waits for messages that are being sent.
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
 /// The longest wait between two looks while the repository cannot be reached.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
@@ -54,46 +58,52 @@ async fn once(
     cx.note(|report| report.effects = Effects::Partial);
     let (mut watch, looked) = look(watch, cx).await?;
     let looked = looked?;
-    say(&looked, cx);
-    let mut report = StepReport::passed().effects(if looked.idle {
-        Effects::None
-    } else {
-        Effects::Complete
-    });
-    report.project = Some(watch.desk.sight().config.project.clone());
+    Said::default().say(&looked, cx);
+    while watch.voice.is_busy() || (!no_wait && watch.trigger.running() > 0) {
+        cx.cancel.run(tokio::time::sleep(ASK_CHILDREN)).await?;
+        watch.reap();
+    }
+    let project = watch.desk.sight().config.project.clone();
+    blocking(cx, move || watch.note_all_told()).await?;
+    Ok(report(looked).project(project))
+}
+
+/// What one look came to, as the report of the step. An environment that could not be decided is no verdict.
+fn report(looked: Looked) -> StepReport {
+    let count = looked.decisions.len();
+    let summary = match count {
+        0 => "nothing new".to_owned(),
+        1 => "1 decision".to_owned(),
+        n => format!("{n} decisions"),
+    };
+    let undecided: Vec<String> = looked
+        .undecided
+        .iter()
+        .map(|(environment, fault)| format!("{environment} cannot be decided: {}", told(fault)))
+        .collect();
+    let nothing = count == 0 && looked.started.is_empty();
+    let mut report = match looked.undecided.into_iter().next() {
+        None => StepReport::passed().summary(summary),
+        Some((_, fault)) => fault
+            .into_report(StepReport::passed())
+            .summary(undecided.join("; ")),
+    };
+    report = report.effects(if nothing { Effects::None } else { Effects::Complete });
     for order in &looked.started {
         for service in &order.services {
-            report = report.change(Change::new(
-                "release",
-                format!("{service} in {}", order.environment),
-            ));
+            let what = format!("{service} in {}", order.environment);
+            report = report.change(Change::new("release", what));
         }
     }
-    if !no_wait {
-        while watch.trigger.running() > 0 {
-            cx.cancel.run(tokio::time::sleep(ASK_CHILDREN)).await?;
-            watch.reap();
-        }
-    }
-    blocking(cx, move || {
-        watch.voice.finish();
-        Ok(())
-    })
-    .await?;
-    let count = looked.decisions.len();
-    Ok(report
-        .summary(match count {
-            0 => "nothing new".to_owned(),
-            1 => "1 decision".to_owned(),
-            n => format!("{n} decisions"),
-        })
-        .result(json!({
-            "decisions": looked.decisions,
-            "remarks": looked.remarks,
-            "started": looked.started.iter().map(|order| json!({
-                "environment": order.environment, "commit": order.commit, "services": order.services,
-            })).collect::<Vec<_>>(),
-        })))
+    let started = looked.started.iter().map(
+        |order| json!({"environment": order.environment, "commit": order.commit, "services": order.services}),
+    );
+    report.result(json!({
+        "started": started.collect::<Vec<_>>(),
+        "decisions": looked.decisions,
+        "remarks": looked.remarks,
+        "undecided": undecided,
+    }))
 }
 
 async fn forever(
@@ -106,39 +116,68 @@ async fn forever(
     if interval == Duration::ZERO {
         return Err(Fault::usage("--interval is zero").help("give a time such as `--interval 10s`"));
     }
+    if cx.dry_run {
+        return explain::explain(repo, branch, first, cx).await;
+    }
     let mut watch = watch(repo, branch, first, cx).await?;
+    cx.note(|report| report.effects = Effects::Partial);
+    let environments: Vec<String> = watch
+        .desk
+        .sight()
+        .environments()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     cx.say(&format!(
         "watching {} for {}, every {interval}",
         watch.desk.remote().url(),
-        watch
-            .desk
-            .sight()
-            .environments()
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(", "),
+        environments.join(", "),
     ));
+    let mut said = Said::default();
     let mut failures: u32 = 0;
     loop {
         let looked;
         (watch, looked) = look(watch, cx).await?;
-        match looked {
+        match &looked {
             Ok(looked) => {
                 failures = 0;
-                say(&looked, cx);
+                said.well();
+                said.say(looked, cx);
             }
             Err(fault) => {
-                failures = failures.saturating_add(1);
-                tracing::warn!("the repository cannot be looked at: {}", told(&fault));
-                for problem in &fault.diagnostics {
-                    tracing::warn!("{}", problem.line());
-                }
+                // A policy with errors is no reason to look more seldom: its mending should be seen soon.
+                failures = match fault.class {
+                    Class::Invalid => 0,
+                    _ => failures.saturating_add(1),
+                };
+                said.trouble(fault);
             }
         }
-        cx.cancel
-            .run(tokio::time::sleep(wait(interval, failures).as_std()))
-            .await?;
+        let end = tokio::time::Instant::now() + wait(interval, failures).as_std();
+        if let Err(stopped) = rest(&mut watch, end, cx).await {
+            farewell(&mut watch).await;
+            return Err(stopped);
+        }
+    }
+}
+
+/// Waits for the next look. Messages that wait for their turn are sent meanwhile.
+async fn rest(watch: &mut Watch, end: tokio::time::Instant, cx: &Context) -> Result<(), Fault> {
+    while watch.voice.is_busy() && tokio::time::Instant::now() < end {
+        let soon = (tokio::time::Instant::now() + ASK_CHILDREN).min(end);
+        cx.cancel.run(tokio::time::sleep_until(soon)).await?;
+        watch.reap();
+    }
+    cx.cancel.run(tokio::time::sleep_until(end)).await
+}
+
+/// Lets messages that are being sent come to their end, for a moment. Releases go on by themselves.
+async fn farewell(watch: &mut Watch) {
+    watch.voice.hush();
+    let end = tokio::time::Instant::now() + FAREWELL;
+    while watch.voice.is_busy() && tokio::time::Instant::now() < end {
+        tokio::time::sleep(ASK_CHILDREN).await;
+        watch.reap();
     }
 }
 
@@ -157,25 +196,58 @@ async fn look(mut watch: Watch, cx: &Context) -> Result<(Watch, Result<Looked, F
     .await
 }
 
-fn say(looked: &Looked, cx: &Context) {
-    for decision in &looked.decisions {
-        cx.say(decision.explain().trim_end());
-    }
-    for remark in &looked.remarks {
-        cx.say(&pilotage_diagnostic::printable(remark));
-    }
-    for order in &looked.started {
-        let services = order
-            .services
+/// What was said already and would only be repeated.
+#[derive(Default)]
+struct Said {
+    remarks: BTreeSet<String>,
+    trouble: Option<String>,
+}
+
+impl Said {
+    fn say(&mut self, looked: &Looked, cx: &Context) {
+        // An idle look saw that nothing moved, so what was said stands.
+        if looked.idle {
+            return;
+        }
+        for decision in &looked.decisions {
+            cx.say(decision.explain().trim_end());
+        }
+        let undecided = looked
+            .undecided
             .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(", ");
-        cx.say(&format!(
-            "releasing {services} in {} at {}",
-            order.environment,
-            order.commit.short()
-        ));
+            .map(|(environment, fault)| format!("{environment} cannot be decided: {}", told(fault)));
+        let remarks: BTreeSet<String> = looked.remarks.iter().cloned().chain(undecided).collect();
+        for remark in remarks.difference(&self.remarks) {
+            cx.say(&pilotage_diagnostic::printable(remark));
+        }
+        self.remarks = remarks;
+        for order in &looked.started {
+            let (services, environment) = (order.names(), &order.environment);
+            cx.say(&format!(
+                "releasing {services} in {environment} at {}",
+                order.commit.short()
+            ));
+        }
+    }
+
+    /// Nothing can be decided: said when it begins and when it changes, not at every look.
+    fn trouble(&mut self, fault: &Fault) {
+        let mut text = format!("nothing is decided: {}", told(fault));
+        for problem in &fault.diagnostics {
+            text.push_str(&format!("\n{}", problem.line()));
+        }
+        if self.trouble.as_ref() != Some(&text) {
+            for line in text.lines() {
+                tracing::warn!("{}", pilotage_diagnostic::printable(line));
+            }
+            self.trouble = Some(text);
+        }
+    }
+
+    fn well(&mut self) {
+        if self.trouble.take().is_some() {
+            tracing::info!("decisions go on");
+        }
     }
 }
 

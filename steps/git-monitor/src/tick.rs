@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pilotage_config::First;
+use pilotage_config::{First, Mode};
 use pilotage_decision::{Decided, Desk, Recorded, descriptors, past};
 use pilotage_gate::{Decision, FirstSight, History, Verdict};
 use pilotage_ledger::{Adopted, EnvironmentRecord, Frozen, Holder, Monitor, Note, Noted};
@@ -11,9 +11,8 @@ use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 use pilotage_outcome::Fault;
 use serde_json::json;
 
-use crate::news::{is_news, is_to_be_told};
-use crate::touched::{by_paths, to_ask_again};
-use crate::voice::Voice;
+use crate::news::{is_news, told_before};
+use crate::touched::{MovedToo, by_paths, to_ask_again};
 
 /// How often a tick starts over when another monitor was faster, before it leaves the rest to the next tick.
 const TRIES: u32 = 5;
@@ -37,8 +36,6 @@ pub(crate) struct Look<'a> {
     pub(crate) first: Option<First>,
     /// Who records.
     pub(crate) by: Holder,
-    /// Who tells people.
-    pub(crate) voice: &'a mut dyn Voice,
 }
 
 impl Look<'_> {
@@ -52,6 +49,11 @@ impl Look<'_> {
                 return Ok(seen);
             }
             tracing::debug!("another monitor was faster in {environment}; deciding again");
+            // The first try goes by what was listed for all environments together.
+            let ledger = self.desk.ledger();
+            ledger
+                .monitor(environment)
+                .map_err(pilotage_decision::fault::of_ledger)?;
         }
         // Another monitor is at work; whatever it left over is seen at the next tick.
         Ok(Seen {
@@ -65,7 +67,7 @@ impl Look<'_> {
         let monitor = self
             .desk
             .ledger()
-            .monitor(environment)
+            .known_monitor(environment)
             .map_err(pilotage_decision::fault::of_ledger)?;
         let record = &monitor.environment;
         let Some(tip) = self.desk.sight().tips.get(environment).cloned() else {
@@ -91,6 +93,12 @@ impl Look<'_> {
             };
             return self.freeze(environment, &monitor, frozen);
         }
+        if let Some(remark) = self.unanswered(environment, record, &tip)? {
+            return Ok(Some(Seen {
+                remarks: vec![remark],
+                ..Seen::default()
+            }));
+        }
         let policy_moved = record.config_commit.as_ref() != Some(&self.desk.sight().config_commit);
         let services = self.to_decide(&monitor, &tip, policy_moved)?;
         if services.is_empty()
@@ -109,6 +117,32 @@ impl Look<'_> {
             .decide(environment, &services, &tip, self.first)
             .map_err(Fault::from)?;
         self.conclude(environment, &tip, &monitor, decided)
+    }
+
+    /// What is asked of whoever owns an environment that was never seen; none when the answer is known, or where there is
+    /// nothing yet to ask about. An answer moves the config branch, or comes with a monitor that starts anew.
+    fn unanswered(
+        &self,
+        environment: &EnvironmentName,
+        record: &EnvironmentRecord,
+        tip: &CommitId,
+    ) -> Result<Option<String>, Fault> {
+        let known = self.desk.sight().config.environment(environment);
+        let answer = self.first.or_else(|| known.and_then(|known| known.first));
+        if past::first_sight(record, answer) != FirstSight::Unanswered {
+            return Ok(None);
+        }
+        let count = descriptors::list(self.desk.cache(), tip)
+            .map_err(Fault::from)?
+            .found
+            .len();
+        Ok((count > 0).then(|| {
+            format!(
+                "{environment} is seen for the first time, with {count} services; nothing is decided there until its owner says \
+                 `first: deploy` (release what the branch asks for) or `first: adopt` (take it as running) in pilotage.yaml, or \
+                 `--first deploy|adopt` once"
+            )
+        }))
     }
 
     fn to_decide(
@@ -133,15 +167,21 @@ impl Look<'_> {
                 .chain(monitor.services.keys().cloned())
                 .collect());
         };
-        let mut services = to_ask_again(&monitor.services, policy_moved);
+        let mut moved = MovedToo {
+            policy: policy_moved,
+            files: false,
+        };
+        let mut services = BTreeSet::new();
         if seen != tip {
             let changed = cache.changed_paths(Some(seen), tip).map_err(git)?;
-            let paths = changed
-                .iter()
-                .filter(|change| !change.lossy)
-                .map(|change| change.path.as_str());
-            services.extend(by_paths(paths, &monitor.services));
+            let paths = || {
+                let whole = changed.iter().filter(|change| !change.lossy);
+                whole.map(|change| change.path.as_str())
+            };
+            moved.files = paths().any(|path| pilotage_descriptor::service_of(path).is_none());
+            services = by_paths(paths(), &monitor.services);
         }
+        services.extend(to_ask_again(&monitor.services, moved));
         Ok(services)
     }
 
@@ -153,63 +193,65 @@ impl Look<'_> {
         decided: Vec<Decided>,
     ) -> Result<Option<Seen>, Fault> {
         let before = |service: &ServiceName| monitor.services.get(service).map(AsRef::as_ref);
-        let told: Vec<Decision> = decided
-            .iter()
-            .map(|one| &one.decision)
-            .filter(|decision| is_to_be_told(decision, before(&decision.service)))
-            .cloned()
-            .collect();
+        let mut remarks = self.misnamed(&monitor.environment, tip)?;
+        let misnamed = remarks.clone();
         let waits = decided.iter().any(|one| one.decision.verdict == Verdict::Wait);
-        let unanswered = decided
-            .iter()
-            .any(|one| one.decision.evidence.first_sight == FirstSight::Unanswered);
-        let news: Vec<Decided> = decided
+        let (unreadable, decided): (Vec<Decided>, Vec<Decided>) = decided
+            .into_iter()
+            .partition(|one| one.decision.evidence.unreadable.is_some());
+        remarks.extend(unreadable.iter().map(|one| one.decision.headline()));
+        let mut news: Vec<Decided> = decided
             .into_iter()
             .filter(|one| is_news(&one.decision, before(&one.decision.service)))
             .collect();
-        let record = self.environment_record(&monitor.environment, tip, unanswered);
-        let changed = (record != monitor.environment).then_some(record);
-        let mut seen = Seen {
-            decisions: news.iter().map(|one| one.decision.clone()).collect(),
-            remarks: self.misnamed(&monitor.environment, tip)?,
-            pending: waits || pending(monitor),
-        };
-        if news.is_empty() && changed.is_none() {
-            return Ok(Some(seen));
+        for one in &mut news {
+            one.decision.told = told_before(&one.decision, before(&one.decision.service));
+            if one.decision.verdict == Verdict::Accept && self.is_observed(&one.decision) {
+                let what = one.decision.headline();
+                remarks.push(format!(
+                    "{what}; it is only observed (`mode: observe`), so nothing is released"
+                ));
+            }
         }
-        let data = json!({"from": monitor.environment.seen, "to": tip});
+        let record = self.environment_record(&monitor.environment, tip);
+        let changed = (record != monitor.environment).then_some(record);
+        if news.is_empty() && changed.is_none() {
+            return Ok(Some(Seen {
+                remarks,
+                pending: waits || pending(monitor),
+                ..Seen::default()
+            }));
+        }
+        // Noted before the decision, so that a monitor that dies in between adopts the rest when it starts anew: what is
+        // noted already counts as running then.
+        for one in news.iter().filter(|one| one.decision.verdict == Verdict::Adopt) {
+            remarks.extend(self.adopt(environment, one)?);
+        }
+        let mut data = json!({"from": monitor.environment.seen, "to": tip});
+        if !misnamed.is_empty() {
+            data["misnamed"] = json!(misnamed);
+        }
         match self
             .desk
             .record(environment, monitor, &news, changed, self.by.clone(), data)
             .map_err(Fault::from)?
         {
-            Recorded::Moved => return Ok(None),
-            Recorded::Done(_) => {}
+            Recorded::Moved => Ok(None),
+            Recorded::Done(_) => Ok(Some(Seen {
+                decisions: news.into_iter().map(|one| one.decision).collect(),
+                remarks,
+                pending: waits || pending(monitor),
+            })),
         }
-        for one in &news {
-            if one.decision.verdict == Verdict::Adopt
-                && let Some(trouble) = self.adopt(environment, one)?
-            {
-                seen.remarks.push(trouble);
-            }
-        }
-        let config = self.desk.sight().config_source.text().to_owned();
-        for decision in &told {
-            self.voice.tell(decision, &config);
-        }
-        Ok(Some(seen))
     }
 
-    /// The environment's record after a tick. An environment whose first sight nobody answered for stays unseen.
-    fn environment_record(
-        &self,
-        before: &EnvironmentRecord,
-        tip: &CommitId,
-        unanswered: bool,
-    ) -> EnvironmentRecord {
-        if unanswered {
-            return before.clone();
-        }
+    fn is_observed(&self, decision: &Decision) -> bool {
+        let config = &self.desk.sight().config;
+        config.mode_of(&decision.environment, &decision.service) == Mode::Observe
+    }
+
+    /// The environment's record after a tick.
+    fn environment_record(&self, before: &EnvironmentRecord, tip: &CommitId) -> EnvironmentRecord {
         let sight = self.desk.sight();
         EnvironmentRecord {
             first: before.first.clone().or_else(|| Some(tip.clone())),
@@ -221,17 +263,21 @@ impl Look<'_> {
         }
     }
 
-    /// Files beside the descriptors that are none, told when the branch moved.
+    /// Files beside the descriptors that are none, and did not stand there when the environment was seen last.
     fn misnamed(&self, before: &EnvironmentRecord, tip: &CommitId) -> Result<Vec<String>, Fault> {
-        if before.seen.as_ref() == Some(tip) {
-            return Ok(Vec::new());
-        }
-        let listed = descriptors::list(self.desk.cache(), tip).map_err(Fault::from)?;
-        Ok(listed
-            .refused
-            .iter()
-            .map(pilotage_diagnostic::Diagnostic::line)
-            .collect())
+        let cache = self.desk.cache();
+        let refused = |commit: &CommitId| -> Result<Vec<String>, Fault> {
+            let listed = descriptors::list(cache, commit).map_err(Fault::from)?;
+            Ok(listed.refused.iter().map(|problem| problem.line()).collect())
+        };
+        let old = match before.seen.as_ref().filter(|seen| cache.has_commit(seen)) {
+            Some(seen) if seen == tip => return Ok(Vec::new()),
+            Some(seen) => refused(seen)?,
+            None => Vec::new(),
+        };
+        let mut now = refused(tip)?;
+        now.retain(|line| !old.contains(line));
+        Ok(now)
     }
 
     fn branch_gone(

@@ -43,16 +43,28 @@ pub(crate) fn by_paths<'a>(
     touched
 }
 
-/// The services whose last verdict may turn without another push: those that wait, because evidence may have come, and
-/// those that are refused, because policy may have changed.
+/// What moved since the environment was decided last, beside the descriptors themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MovedToo {
+    /// The config branch.
+    pub(crate) policy: bool,
+    /// Files that are no descriptors.
+    pub(crate) files: bool,
+}
+
+/// The services that are to be asked again although their descriptor did not move.
 ///
-/// A refusal is asked again only when policy moved: the same evidence under the same policy gives the same answer.
+/// One that waits is always asked: its evidence may have come. A refusal may turn when policy moved, or when a file came
+/// that it lacked: which files a descriptor takes that was never accepted stands nowhere. What was accepted and only
+/// observed is to be released when policy says so.
 #[must_use]
-pub(crate) fn to_ask_again(records: &Records, policy_moved: bool) -> BTreeSet<ServiceName> {
+pub(crate) fn to_ask_again(records: &Records, moved: MovedToo) -> BTreeSet<ServiceName> {
     let again = |record: &ServiceRecord| match verdict(record) {
         Some(Verdict::Wait) => true,
-        Some(Verdict::Refuse) => policy_moved,
-        Some(Verdict::Accept | Verdict::Adopt | Verdict::Skip | Verdict::Nothing) | None => false,
+        Some(Verdict::Refuse) => moved.policy || moved.files,
+        Some(Verdict::Skip) => moved.files,
+        Some(Verdict::Accept) => moved.policy && record.outbox.is_none(),
+        Some(Verdict::Adopt | Verdict::Nothing) | None => false,
     };
     records
         .iter()
@@ -130,7 +142,9 @@ mod tests {
             ("s", "skip", &[]),
             ("w", "wait", &[]),
         ]);
-        assert_eq!(names(&to_ask_again(&records, false)), ["w"]);
-        assert_eq!(names(&to_ask_again(&records, true)), ["r", "w"]);
+        let ask = |policy, files| to_ask_again(&records, MovedToo { policy, files });
+        assert_eq!(names(&ask(false, false)), ["w"]);
+        assert_eq!(names(&ask(true, false)), ["a", "r", "w"], "`a` was only observed");
+        assert_eq!(names(&ask(false, true)), ["r", "s", "w"]);
     }
 }

@@ -13,6 +13,14 @@ pub(crate) struct Order {
     pub(crate) services: Vec<ServiceName>,
 }
 
+impl Order {
+    /// The services in one line.
+    pub(crate) fn names(&self) -> String {
+        let names: Vec<&str> = self.services.iter().map(ServiceName::as_str).collect();
+        names.join(", ")
+    }
+}
+
 /// A release that was started and has ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
@@ -33,17 +41,16 @@ pub(crate) trait Trigger {
     /// The releases that ended since this was asked last.
     fn ended(&mut self) -> Vec<Ended>;
 
-    /// Whether a release of this service is running that was started here.
-    fn runs(&self, environment: &EnvironmentName, service: &ServiceName) -> bool;
+    /// Whether a release of this service at this commit is running that was started here.
+    fn runs(&self, environment: &EnvironmentName, service: &ServiceName, commit: &CommitId) -> bool;
 }
 
 /// Why a release could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error("`{program}` cannot be started")]
+#[error("`{program}` cannot be started: {source}")]
 pub(crate) struct TriggerError {
     /// What was to be started.
     pub(crate) program: String,
     /// What the system said.
-    #[source]
     pub(crate) source: std::io::Error,
 }

@@ -1,21 +1,72 @@
 //! Telling people of decisions that object: the port, and what is said through it.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use pilotage_gate::{Decision, Verdict};
+use pilotage_name::{EnvironmentName, ServiceName};
 use serde_json::{Value, json};
 
-/// Tells people of a decision.
-pub(crate) trait Voice {
-    /// Tells of a decision that refuses or waits. Whoever cannot be reached is named in the log; a decision stands all
-    /// the same.
-    fn tell(&mut self, decision: &Decision, config: &str);
+/// One recorded decision that people are told of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Telling {
+    /// Where.
+    pub(crate) environment: EnvironmentName,
+    /// About which service.
+    pub(crate) service: ServiceName,
+    /// When it was decided.
+    pub(crate) at: Timestamp,
 }
 
-/// The event that `pilotage-notify` knows the verdict by.
+impl Telling {
+    /// Of this decision.
+    pub(crate) fn of(decision: &Decision) -> Self {
+        Self {
+            environment: decision.environment.clone(),
+            service: decision.service.clone(),
+            at: decision.at,
+        }
+    }
+}
+
+/// What the config branch says about messages.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Texts {
+    /// pilotage.yaml.
+    pub(crate) config: String,
+    /// Message templates by file name.
+    pub(crate) templates: BTreeMap<String, String>,
+}
+
+/// Tells people of decisions.
+pub(crate) trait Voice {
+    /// Starts to tell of a decision, unless that is under way or has come to nothing too often.
+    fn tell(&mut self, decision: &Decision, texts: &Texts, now: Timestamp);
+
+    /// What people were told of since this was asked last.
+    fn told(&mut self) -> Vec<Telling>;
+
+    /// Gives back what could not be written down yet.
+    fn keep_told(&mut self, told: Vec<Telling>);
+
+    /// Whether it is given up to tell of this.
+    fn gave_up(&self, telling: &Telling) -> bool;
+}
+
+/// The event that `pilotage-notify` knows the decision by; none where nobody has to hear of it.
 #[must_use]
 pub(crate) fn event(decision: &Decision) -> Option<&'static str> {
     match decision.verdict {
         Verdict::Refuse => Some("refused"),
         Verdict::Wait => Some("waiting"),
+        // An orphan that still runs waits for somebody who says what is to become of it.
+        Verdict::Nothing
+            if decision
+                .objections()
+                .any(|gate| !gate.satisfy.is_empty() && gate.gate == "orphan") =>
+        {
+            Some("waiting")
+        }
         Verdict::Accept | Verdict::Adopt | Verdict::Skip | Verdict::Nothing => None,
     }
 }

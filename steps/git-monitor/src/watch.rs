@@ -1,46 +1,53 @@
 //! One monitor at work: look, decide, trigger, again and again. It remembers between two looks only what spares it work;
 //! a monitor that starts anew comes to the same end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use pilotage_config::First;
-use pilotage_decision::{Desk, fault};
-use pilotage_gate::Decision;
-use pilotage_gitrepo::Listing;
-use pilotage_ledger::{Holder, LinuxMachine, Liveness, OutboxState, liveness};
-use pilotage_name::EnvironmentName;
+use pilotage_decision::{Desk, Listed, Recorded, fault, templates};
+use pilotage_gate::{Decision, Verdict};
+use pilotage_ledger::{
+    Begun, Holder, LinuxMachine, Liveness, Monitor, Outbox, OutboxState, ServiceRecord, liveness,
+};
+use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 use pilotage_outcome::{ExitCode, Fault};
 
 use crate::adapter::process::Processes;
 use crate::adapter::voice::NotifyStep;
-use crate::outbox::{Progress, Tries, orders, progress};
+use crate::outbox::{Progress, Tries, is_anothers, orders, progress};
 use crate::tick::Look;
-use crate::trigger::{Order, Trigger};
+use crate::trigger::{Ended, Order, Trigger};
+use crate::voice::{Telling, Texts, Voice, event};
 
 /// A monitor of one repository.
 pub(crate) struct Watch {
     pub(crate) desk: Desk,
-    pub(crate) first: Option<First>,
-    pub(crate) by: Holder,
-    pub(crate) machine: LinuxMachine,
     pub(crate) trigger: Processes,
     pub(crate) voice: NotifyStep,
+    first: Option<First>,
+    by: Holder,
+    machine: LinuxMachine,
     tries: Tries,
+    /// What this monitor recorded of late: it is ours to trigger and to tell.
+    recorded: BTreeSet<Telling>,
     /// Intents whose release came to an end; they are not looked up again.
     closed: BTreeSet<String>,
     /// What the last look listed, when nothing was left to do after it.
-    quiet: Option<Listing>,
+    quiet: Option<Listed>,
 }
 
 /// What one look came to.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Looked {
     /// Nothing moved, so nothing but one listing was asked.
     pub(crate) idle: bool,
     pub(crate) decisions: Vec<Decision>,
     pub(crate) remarks: Vec<String>,
     pub(crate) started: Vec<Order>,
+    /// Environments that could not be decided; the others were.
+    pub(crate) undecided: Vec<(EnvironmentName, Fault)>,
 }
 
 impl Watch {
@@ -54,67 +61,50 @@ impl Watch {
     ) -> Self {
         Self {
             desk,
+            trigger,
+            voice,
             first,
             by,
             machine,
-            trigger,
-            voice,
             tries: Tries::default(),
+            recorded: BTreeSet::new(),
             closed: BTreeSet::new(),
             quiet: None,
         }
     }
 
-    /// Looks once at all environments. One that cannot be decided does not stop the others; its trouble is a remark.
+    /// Looks once at all environments. One that cannot be decided does not stop the others.
     ///
     /// # Errors
-    /// The repository cannot be reached, or policy cannot be read.
+    /// The repository cannot be reached, or policy cannot be read; then nothing is decided.
     pub(crate) fn look(&mut self) -> Result<Looked, Fault> {
         self.reap();
-        let listing = self.list()?;
-        if self.quiet.is_some() && self.quiet == listing {
+        let listed = self.desk.list().map_err(Fault::from)?;
+        if self.quiet.as_ref() == Some(&listed) {
             return Ok(Looked {
                 idle: true,
                 ..Looked::default()
             });
         }
-        self.desk.look().map_err(Fault::from)?;
+        self.quiet = None;
+        let policy = self.desk.sight().config_commit.clone();
+        self.desk.look_at(&listed).map_err(Fault::from)?;
+        if self.desk.sight().config_commit != policy {
+            self.tries.hope();
+        }
         self.trigger.become_kind(&self.desk.sight().config.trigger);
         let mut looked = Looked::default();
         let mut pending = false;
         for environment in self.desk.sight().environments() {
             match self.look_at(&environment, &mut looked) {
                 Ok(again) => pending |= again,
-                Err(fault) => {
-                    pending = true;
-                    looked
-                        .remarks
-                        .push(format!("{environment} cannot be decided: {}", told(&fault)));
-                }
+                Err(fault) => looked.undecided.push((environment, fault)),
             }
         }
-        self.quiet = if pending || !looked.decisions.is_empty() {
-            None
-        } else {
-            listing
-        };
-        Ok(looked)
-    }
-
-    /// The refs a look turns on, in one request; none where the ledger has a repository of its own, whose refs this
-    /// listing cannot show.
-    fn list(&self) -> Result<Option<Listing>, Fault> {
-        if !self.desk.ledger_is_inside() {
-            return Ok(None);
+        if !pending && looked.decisions.is_empty() && looked.undecided.is_empty() {
+            self.quiet = Some(listed);
         }
-        let mut patterns = self.desk.patterns();
-        patterns.push("refs/pilotage/monitor/".to_owned());
-        let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
-        self.desk
-            .remote()
-            .list(&patterns)
-            .map(Some)
-            .map_err(fault::of_git)
+        Ok(looked)
     }
 
     fn look_at(&mut self, environment: &EnvironmentName, looked: &mut Looked) -> Result<bool, Fault> {
@@ -122,29 +112,37 @@ impl Watch {
             desk: &mut self.desk,
             first: self.first,
             by: self.by.clone(),
-            voice: &mut self.voice,
         };
         let seen = look.at(environment)?;
+        self.recorded.extend(seen.decisions.iter().map(Telling::of));
         looked.decisions.extend(seen.decisions);
         looked.remarks.extend(seen.remarks);
         let open = self.release(environment, looked)?;
-        Ok(seen.pending || open)
+        let untold = self.tell(environment, looked)?;
+        Ok(seen.pending || open || untold)
     }
 
     /// Triggers what is accepted and not released. Says whether anything is still on its way.
     fn release(&mut self, environment: &EnvironmentName, looked: &mut Looked) -> Result<bool, Fault> {
-        let monitor = self
-            .desk
-            .ledger()
-            .known_monitor(environment)
-            .map_err(fault::of_ledger)?;
-        let waiting: Vec<_> = monitor
+        let monitor = self.known(environment)?;
+        let intended = |record: &ServiceRecord| {
+            let outbox = record.outbox.clone();
+            outbox.filter(|outbox| outbox.state == OutboxState::Intended)
+        };
+        let open: Vec<(ServiceName, Outbox)> = monitor
             .services
             .iter()
-            .filter_map(|(service, record)| Some((service, record.outbox.as_ref()?)))
-            .filter(|(_, outbox)| outbox.state == OutboxState::Intended && !self.closed.contains(&outbox.key))
+            .filter_map(|(service, record)| Some((service.clone(), intended(record)?)))
             .collect();
-        if waiting.is_empty() || monitor.environment.frozen.is_some() {
+        let here = format!("{environment}/");
+        self.closed
+            .retain(|key| !key.starts_with(&here) || open.iter().any(|(_, outbox)| outbox.key == *key));
+        let mut open = open;
+        open.retain(|(service, outbox)| {
+            !self.closed.contains(&outbox.key)
+                && !self.tries.is_hopeless(environment, service, &outbox.commit)
+        });
+        if open.is_empty() || monitor.environment.frozen.is_some() {
             return Ok(false);
         }
         let chains = self
@@ -152,80 +150,205 @@ impl Watch {
             .ledger()
             .releases(environment)
             .map_err(fault::of_ledger)?;
+        let now = self.desk.now();
         let cache = self.desk.cache();
         let is_ancestor = |a: &_, b: &_| a == b || cache.is_ancestor(a, b).unwrap_or(false);
-        let is_gone = |holder: &Holder| matches!(liveness(holder, &self.machine), Liveness::Dead(_));
-        let mut open = Vec::new();
-        let mut closed = Vec::new();
-        for (service, outbox) in &waiting {
-            let chain = match chains.get(*service) {
+        let is_over = |begun: &Begun| {
+            begun.expires <= now || matches!(liveness(&begun.holder, &self.machine), Liveness::Dead(_))
+        };
+        let mut due = Vec::new();
+        let mut pending = false;
+        for (service, outbox) in open {
+            let chain = match chains.get(&service) {
                 Some(Ok(chain)) => Some(Arc::clone(chain)),
                 Some(Err(error)) => {
-                    looked
-                        .remarks
-                        .push(format!("{service} in {environment} cannot be released: {error}"));
+                    let remark = format!("{service} in {environment} cannot be released: {error}");
+                    looked.remarks.push(remark);
+                    pending = true;
                     continue;
                 }
                 None => None,
             };
-            match progress(
-                &outbox.commit,
-                chain.as_ref().map(|chain| chain.state()),
-                &is_ancestor,
-                &is_gone,
-            ) {
-                Progress::Open => open.push(((*service).clone(), outbox.commit.clone())),
-                Progress::Running => {}
-                Progress::Closed => closed.push(outbox.key.clone()),
+            let state = chain.as_ref().map(|chain| chain.state());
+            match progress(&outbox.commit, state, &is_ancestor, &is_over) {
+                Progress::Closed => drop(self.closed.insert(outbox.key)),
+                Progress::Running => pending = true,
+                Progress::Open => {
+                    pending = true;
+                    due.push((service, outbox));
+                }
             }
         }
-        let pending = closed.len() < waiting.len();
-        self.closed.extend(closed);
+        let open: Vec<(ServiceName, CommitId)> = due
+            .iter()
+            .map(|(service, outbox)| (service.clone(), outbox.commit.clone()))
+            .collect();
         self.tries.keep(environment, &open);
-        let now = self.desk.now();
-        open.retain(|(service, commit)| {
-            !self.trigger.runs(environment, service) && self.tries.due(environment, service, commit, now)
+        due.retain(|(service, outbox)| {
+            let telling = self.telling(environment, service, outbox.at);
+            !self.trigger.runs(environment, service, &outbox.commit)
+                && self.tries.due(environment, service, &outbox.commit, now)
+                && !self.is_anothers(&monitor, &telling, now)
         });
-        for order in orders(environment, &open) {
+        let due: Vec<(ServiceName, CommitId)> = due
+            .into_iter()
+            .map(|(service, outbox)| (service, outbox.commit))
+            .collect();
+        for order in orders(environment, &due) {
             self.tries.note(&order, now);
             match self.trigger.start(&order) {
                 Ok(()) => looked.started.push(order),
-                Err(error) => {
-                    let source = std::error::Error::source(&error)
-                        .map(ToString::to_string)
-                        .unwrap_or_default();
-                    looked.remarks.push(format!("{error}: {source}"));
-                }
+                Err(error) => looked.remarks.push(error.to_string()),
             }
         }
         Ok(pending)
     }
 
-    /// Notes which releases and messages ended.
-    pub(crate) fn reap(&mut self) {
-        for ended in self.trigger.ended() {
-            let services = ended
-                .order
-                .services
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", ");
-            let environment = &ended.order.environment;
-            match ended.code {
-                Some(0) => tracing::info!("the release of {services} in {environment} ended well"),
-                Some(code) => {
-                    let meaning = u8::try_from(code)
-                        .ok()
-                        .and_then(ExitCode::from_code)
-                        .map_or("", ExitCode::meaning);
-                    tracing::warn!("the release of {services} in {environment} ended with {code}: {meaning}");
-                }
-                None => tracing::warn!("the release of {services} in {environment} was killed"),
+    /// Tells people of decisions that object, once each. Says whether anything is still to be told.
+    fn tell(&mut self, environment: &EnvironmentName, looked: &mut Looked) -> Result<bool, Fault> {
+        self.note_told(environment)?;
+        let monitor = self.known(environment)?;
+        let now = self.desk.now();
+        let untold: Vec<Decision> = monitor
+            .services
+            .values()
+            .filter_map(|record| untold(record))
+            .collect();
+        if untold.is_empty() {
+            return Ok(false);
+        }
+        let templates = templates(self.desk.cache(), self.desk.sight()).unwrap_or_else(|error| {
+            looked
+                .remarks
+                .push(format!("{error}; messages are worded as without it"));
+            BTreeMap::new()
+        });
+        let texts = Texts {
+            config: self.desk.sight().config_source.text().to_owned(),
+            templates,
+        };
+        let mut pending = false;
+        for decision in untold {
+            let telling = Telling::of(&decision);
+            if self.voice.gave_up(&telling) {
+                continue;
+            }
+            pending = true;
+            if !self.is_anothers(&monitor, &telling, now) {
+                self.voice.tell(&decision, &texts, now);
             }
         }
-        self.voice.reap();
+        Ok(pending)
     }
+
+    /// Records what people were told, so that nobody tells it again.
+    fn note_told(&mut self, environment: &EnvironmentName) -> Result<(), Fault> {
+        let (here, elsewhere): (Vec<Telling>, Vec<Telling>) = self
+            .voice
+            .told()
+            .into_iter()
+            .partition(|telling| telling.environment == *environment);
+        self.voice.keep_told(elsewhere);
+        let monitor = self.known(environment)?;
+        let is_there = |telling: &&Telling| {
+            let record = monitor.services.get(&telling.service);
+            record
+                .and_then(|record| untold(record))
+                .is_some_and(|decision| decision.at == telling.at)
+        };
+        let told: Vec<ServiceName> = here
+            .iter()
+            .filter(is_there)
+            .map(|telling| telling.service.clone())
+            .collect();
+        if told.is_empty() {
+            return Ok(());
+        }
+        match self
+            .desk
+            .record_told(environment, &monitor, &told, self.by.clone())
+        {
+            Ok(Recorded::Done(_)) => Ok(()),
+            Ok(Recorded::Moved) => {
+                self.voice.keep_told(here);
+                Ok(())
+            }
+            Err(error) => {
+                self.voice.keep_told(here);
+                Err(Fault::from(error))
+            }
+        }
+    }
+
+    /// As [`Watch::note_told`], for all environments; for a monitor that is about to end.
+    ///
+    /// # Errors
+    /// The ledger cannot be written.
+    pub(crate) fn note_all_told(&mut self) -> Result<(), Fault> {
+        for environment in self.desk.sight().environments() {
+            self.note_told(&environment)?;
+        }
+        Ok(())
+    }
+
+    fn known(&mut self, environment: &EnvironmentName) -> Result<Arc<Monitor>, Fault> {
+        self.desk
+            .ledger()
+            .known_monitor(environment)
+            .map_err(fault::of_ledger)
+    }
+
+    fn telling(&self, environment: &EnvironmentName, service: &ServiceName, at: Timestamp) -> Telling {
+        Telling {
+            environment: environment.clone(),
+            service: service.clone(),
+            at,
+        }
+    }
+
+    /// Whether what follows from a decision is for now left to the monitor that recorded it.
+    fn is_anothers(&self, monitor: &Monitor, telling: &Telling, now: Timestamp) -> bool {
+        let ours = self.recorded.contains(telling);
+        let over = monitor.tick.as_ref().is_some_and(|tick| {
+            tick.services.contains(&telling.service)
+                && matches!(liveness(&tick.by, &self.machine), Liveness::Dead(_))
+        });
+        is_anothers(ours, over, telling.at, now)
+    }
+
+    /// Notes which releases and messages ended.
+    pub(crate) fn reap(&mut self) {
+        let local = self.trigger.is_local();
+        for Ended { order, code } in self.trigger.ended() {
+            self.tries.ended(&order, code, local);
+            let what = format!("the release of {} in {}", order.names(), order.environment);
+            match code {
+                Some(0) => tracing::info!("{what} ended well"),
+                Some(code) => {
+                    let known = u8::try_from(code)
+                        .ok()
+                        .filter(|_| local)
+                        .and_then(ExitCode::from_code);
+                    let meaning = known.map_or_else(String::new, |code| format!(": {}", code.meaning()));
+                    tracing::warn!("{what} ended with {code}{meaning}");
+                }
+                None => tracing::warn!("{what} was killed"),
+            }
+        }
+        self.voice.reap(self.desk.now());
+    }
+}
+
+/// The decision of a record, when people are to be told of it and were not.
+fn untold(record: &ServiceRecord) -> Option<Decision> {
+    let verdict = crate::touched::verdict(record)?;
+    if matches!(verdict, Verdict::Accept | Verdict::Adopt | Verdict::Skip)
+        || record.decision.get("told").is_some()
+    {
+        return None;
+    }
+    let decision: Decision = serde_json::from_value(record.decision.clone()).ok()?;
+    event(&decision).map(|_| decision)
 }
 
 /// A fault in one line.

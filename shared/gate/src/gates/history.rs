@@ -24,14 +24,14 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
         } => Some(
             GateResult::new(GATE, Answer::Wait)
                 .because(format!(
-                    "the branch was rewritten: {} was its tip and is no ancestor of {} now",
+                    "the branch was rewritten or deleted since {} was its tip; {} is its tip now",
                     from.short(),
                     to.short()
                 ))
                 .needs(format!(
-                    "push {} back, or `pilotage-git-monitor accept --env {} --commit {to} --reason …`",
+                    "`pilotage-git-monitor accept --env {} --commit {to} --by … --reason …`; if it was a slip, push {} back first and accept that",
+                    case.evidence.environment,
                     from.short(),
-                    case.evidence.environment
                 )),
         ),
     }

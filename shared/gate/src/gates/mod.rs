@@ -12,6 +12,7 @@ mod first_sight;
 mod freeze;
 mod history;
 mod people;
+mod record;
 mod skip;
 mod storm;
 mod ticket;
@@ -32,7 +33,8 @@ pub struct Case<'a> {
 pub type Gate = fn(&Case<'_>) -> Option<GateResult>;
 
 /// Every gate, in the order in which a person wants to read the answers.
-pub const ALL: [Gate; 9] = [
+pub const ALL: [Gate; 10] = [
+    record::ask,
     first_sight::ask,
     history::ask,
     descriptor::ask,
@@ -68,7 +70,7 @@ pub(crate) mod testing {
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect(),
             merge: false,
-            blob: Some(format!("blob-{number}")),
+            content: Some(format!("content-{number}")),
             signature: SignatureSeen::None,
         }
     }

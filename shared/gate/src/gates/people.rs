@@ -6,12 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use pilotage_config::{Config, PeopleRule, Proof};
+use pilotage_config::{Config, PeopleRule, Proof, is_forge_address};
 
 use super::Case;
 use crate::decision::{Answer, GateResult};
 use crate::evidence::{Carried, Change, Evidence, SignatureSeen};
-use crate::person::{is_forge_address, person_of};
+use crate::person::person_of;
 
 pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
     const GATE: &str = "people";
@@ -20,12 +20,7 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
     let Some(rule) = &case.config.policy_of(&evidence.environment).people else {
         return Some(GateResult::new(GATE, Answer::Pass).because("no policy says who may release here"));
     };
-    let listed: BTreeSet<&str> = case
-        .config
-        .members(&rule.who)
-        .into_iter()
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let listed = listed(case.config, rule);
     let answers: Vec<Brought> = evidence
         .brought
         .iter()
@@ -51,6 +46,20 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
         }
     }
     Some(result)
+}
+
+/// Whether the policy lets the committer of this commit speak for the environment.
+pub(super) fn may_speak(case: &Case<'_>, change: &Change) -> bool {
+    let Some(rule) = &case.config.policy_of(&case.evidence.environment).people else {
+        return true;
+    };
+    let listed = listed(case.config, rule);
+    judge(case.config, case.evidence, rule, &listed, change).answer == Answer::Pass
+}
+
+fn listed<'a>(config: &'a Config, rule: &PeopleRule) -> BTreeSet<&'a str> {
+    let members = config.members(&rule.who).into_iter();
+    members.map(|(name, _)| name.as_str()).collect()
 }
 
 /// Who brought the newest change, and how well that is known; nobody where the commit names nobody in `people`.
@@ -83,7 +92,8 @@ fn identify(config: &Config, change: &Change) -> Result<(String, Proof), Unknown
 
 /// The best proof that the same person gave for the same content in an environment below.
 fn carried<'a>(evidence: &'a Evidence, change: &Change, person: &str) -> Option<&'a Carried> {
-    let same = |carried: &&Carried| carried.person == person && Some(&carried.blob) == change.blob.as_ref();
+    let same =
+        |carried: &&Carried| carried.person == person && Some(&carried.content) == change.content.as_ref();
     evidence
         .carried
         .iter()

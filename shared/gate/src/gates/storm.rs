@@ -1,4 +1,5 @@
-//! A push that changes very many services at once is more often a slip than a plan.
+//! A push that changes very many services at once is more often a slip than a plan. A word in a commit of the branch says
+//! that it is one; it may come later, in a commit of its own.
 
 use super::Case;
 use crate::decision::{Answer, GateResult};
@@ -23,22 +24,34 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
         "the push changes {changing} of {total} services of {}",
         evidence.environment
     );
-    let named = evidence
-        .newest()
-        .and_then(|newest| newest.trailer("Storm"))
-        .and_then(|n| n.trim().parse::<u32>().ok());
-    Some(match named {
-        Some(named) if named >= changing => {
-            GateResult::new(GATE, Answer::Pass).because(format!("{said}; its newest commit expects {named}"))
+    let needs =
+        format!("a commit with the trailer `Storm: {changing}` on the branch, whatever else it changes");
+    let wait = |said: String| GateResult::new(GATE, Answer::Wait).because(said).needs(needs);
+    let Some(announced) = &evidence.announced else {
+        return Some(wait(format!(
+            "{said}; more than {} services, or {} % of an environment, need a word",
+            limit.services, limit.percent
+        )));
+    };
+    let commit = announced.commit.short();
+    // The commit may change no file of the service, so nobody else asks who made it.
+    if !super::people::may_speak(case, announced) {
+        let who = &announced.committer;
+        return Some(wait(format!(
+            "{said}; {commit} announces it, but the policy does not let {} <{}> do so",
+            who.name, who.email
+        )));
+    }
+    let expected = announced
+        .trailer("Storm")
+        .and_then(|count| count.trim().parse::<u32>().ok());
+    Some(match expected {
+        Some(expected) if expected >= changing => {
+            GateResult::new(GATE, Answer::Pass).because(format!("{said}; {commit} expects {expected}"))
         }
-        Some(named) => GateResult::new(GATE, Answer::Wait)
-            .because(format!("{said}, but its newest commit expects {named}"))
-            .needs(format!("a commit with the trailer `Storm: {changing}`")),
-        None => GateResult::new(GATE, Answer::Wait)
-            .because(format!(
-                "{said}; more than {} services, or {} % of an environment, need a word",
-                limit.services, limit.percent
-            ))
-            .needs(format!("a commit with the trailer `Storm: {changing}`")),
+        Some(expected) => wait(format!("{said}, but {commit} expects {expected}")),
+        None => wait(format!(
+            "{said}, and the `Storm` trailer of {commit} is no number"
+        )),
     })
 }

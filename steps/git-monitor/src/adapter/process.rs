@@ -4,38 +4,51 @@
 //! it started along.
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use pilotage_config::Trigger as Kind;
-use pilotage_name::{EnvironmentName, ServiceName};
+use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 use process_wrap::std::{ChildWrapper, CommandWrap, ProcessSession};
 
 use crate::trigger::{Ended, Order, Trigger, TriggerError};
 
+/// What every release is told beside the order: how to reach the repository.
+pub(crate) struct Reach {
+    pub(crate) repo: String,
+    pub(crate) config_branch: String,
+    pub(crate) cache_dir: PathBuf,
+    pub(crate) git_user: String,
+}
+
 /// Starts releases as processes on this machine.
 pub(crate) struct Processes {
     kind: Kind,
-    /// What every release is told beside the order: the repository, the config branch, the cache.
-    flags: Vec<OsString>,
+    reach: Reach,
     environment: Vec<(OsString, OsString)>,
     running: Vec<(Order, Box<dyn ChildWrapper>)>,
 }
 
 impl Processes {
-    pub(crate) fn new(kind: Kind, flags: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> Self {
+    pub(crate) fn new(kind: Kind, reach: Reach, environment: Vec<(OsString, OsString)>) -> Self {
         Self {
             kind,
-            flags,
+            reach,
             environment,
             running: Vec::new(),
         }
     }
 
-    /// Takes another kind of trigger, when pilotage.yaml says so.
+    /// Takes the kind of trigger that pilotage.yaml names now.
     pub(crate) fn become_kind(&mut self, kind: &Kind) {
         if self.kind != *kind {
             self.kind = kind.clone();
         }
+    }
+
+    /// Whether what is started is `pilotage-release`, so that its exit codes mean what the step contract says.
+    pub(crate) fn is_local(&self) -> bool {
+        self.kind == Kind::Local
     }
 
     /// How many releases started here still run.
@@ -44,45 +57,40 @@ impl Processes {
     }
 
     fn command(&self, order: &Order) -> Command {
-        let services = order
-            .services
-            .iter()
-            .map(ServiceName::as_str)
-            .collect::<Vec<_>>()
-            .join(",");
+        let services: Vec<&str> = order.services.iter().map(ServiceName::as_str).collect();
+        let services = services.join(",");
+        let Reach {
+            repo,
+            config_branch,
+            cache_dir,
+            git_user,
+        } = &self.reach;
         let mut command = match &self.kind {
-            Kind::Local => {
-                let mut command = Command::new(pilotage_step::sibling("pilotage-release"));
-                command.arg("run").args(&self.flags);
-                command.args(["--env", order.environment.as_str(), "--service", &services]);
-                command.args(["--commit", order.commit.as_str()]);
-                command
-            }
-            Kind::Command { command: argv } => {
-                let mut command = Command::new(argv.first().map_or(OsStr::new(""), OsStr::new));
-                command.args(argv.iter().skip(1));
-                command
-            }
+            Kind::Local => Command::new(pilotage_step::sibling("pilotage-release")),
+            Kind::Command { command } => Command::new(command.first().map_or(OsStr::new(""), OsStr::new)),
         };
         command
             .env_clear()
-            .envs(self.environment.iter().map(|(name, value)| (name, value)));
-        if let Kind::Command { .. } = self.kind {
-            command.env("PILOTAGE_ENV", order.environment.as_str());
-            command.env("PILOTAGE_SERVICE", services);
-            command.env("PILOTAGE_COMMIT", order.commit.as_str());
-            let named = |flag: &str| {
-                let at = self.flags.iter().position(|known| known == flag)?;
-                self.flags.get(at + 1)
-            };
-            if let Some(repo) = named("--repo") {
-                command.env("PILOTAGE_REPO", repo);
-            }
-        }
-        command
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::inherit());
+        match &self.kind {
+            Kind::Local => {
+                command.args(["run", "--repo", repo, "--config-branch", config_branch]);
+                command.arg("--cache-dir").arg(cache_dir);
+                command.args(["--git-user", git_user, "--env", order.environment.as_str()]);
+                command.args(["--service", &services, "--commit", order.commit.as_str()]);
+            }
+            Kind::Command { command: argv } => {
+                command.args(argv.iter().skip(1));
+                command.env("PILOTAGE_REPO", repo);
+                command.env("PILOTAGE_CONFIG_BRANCH", config_branch);
+                command.env("PILOTAGE_ENV", order.environment.as_str());
+                command.env("PILOTAGE_SERVICE", services);
+                command.env("PILOTAGE_COMMIT", order.commit.as_str());
+            }
+        }
         command
     }
 }
@@ -101,30 +109,25 @@ impl Trigger for Processes {
 
     fn ended(&mut self) -> Vec<Ended> {
         let mut ended = Vec::new();
-        self.running.retain_mut(|(order, child)| match child.try_wait() {
-            Ok(None) => true,
-            Ok(Some(status)) => {
-                ended.push(Ended {
-                    order: order.clone(),
-                    code: status.code(),
-                });
-                false
-            }
-            Err(error) => {
-                tracing::warn!("a release cannot be asked whether it still runs: {error}");
-                ended.push(Ended {
-                    order: order.clone(),
-                    code: None,
-                });
-                false
-            }
+        self.running.retain_mut(|(order, child)| {
+            let code = match child.try_wait() {
+                Ok(None) => return true,
+                Ok(Some(status)) => status.code(),
+                Err(error) => {
+                    tracing::warn!("a release cannot be asked whether it still runs: {error}");
+                    None
+                }
+            };
+            let order = order.clone();
+            ended.push(Ended { order, code });
+            false
         });
         ended
     }
 
-    fn runs(&self, environment: &EnvironmentName, service: &ServiceName) -> bool {
-        self.running
-            .iter()
-            .any(|(order, _)| order.environment == *environment && order.services.contains(service))
+    fn runs(&self, environment: &EnvironmentName, service: &ServiceName, commit: &CommitId) -> bool {
+        self.running.iter().any(|(order, _)| {
+            order.environment == *environment && order.commit == *commit && order.services.contains(service)
+        })
     }
 }
