@@ -325,6 +325,9 @@ fn a_pull_request_is_told_how_the_gates_would_decide() {
     );
     assert!(output.stdout.contains("the ledger was not asked"), "{output}");
 
+    // What is only worth a word in the policy is told to those who see to it.
+    assert_eq!(places(&output), Vec::<String>::new(), "{output}");
+
     // Policy is the config branch's, whatever the topic brings along.
     let cheat = NewCommit::new("Cheat").file("pilotage.yaml", CONFIG).by(&eve);
     world.bare.commit("topic", cheat);

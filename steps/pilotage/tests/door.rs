@@ -87,6 +87,23 @@ fn a_step_gets_its_arguments_and_gives_its_exit_code() {
 }
 
 #[test]
+fn the_schema_of_a_message_is_that_of_the_step_beside() {
+    let path = "steps/notify/notify-message.schema.json";
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    let script = format!("test \"$*\" = --schema && cat {}", file.display());
+    let beside = Beside::new("notify", &script);
+    let output = Command::program(beside.program())
+        .args(["schema", "message"])
+        .run();
+    assert_eq!(output.code, Some(0), "{output}");
+    assert!(output.json() == committed(path), "{output}");
+
+    let ill = Beside::new("notify", "exit 1");
+    let output = Command::program(ill.program()).args(["schema", "message"]).run();
+    assert_eq!(output.code, Some(4), "{output}");
+}
+
+#[test]
 fn a_step_gets_the_signals() {
     let beside = Beside::new(
         "release",

@@ -147,8 +147,14 @@ fn policy(
     let branch = &wish.config_branch;
     match checkout {
         Some(checkout) if checkout.listing.branch(branch).is_some() => {
+            let mut its_own = Findings::default();
             let policy =
-                repository::configuration(&checkout.repository, &checkout.listing, branch, findings)?;
+                repository::configuration(&checkout.repository, &checkout.listing, branch, &mut its_own)?;
+            // Whoever changes a descriptor can do nothing about what is only worth a word in the policy.
+            findings.add(
+                None,
+                its_own.diagnostics().into_iter().filter(Diagnostic::is_error),
+            );
             Ok(policy.map(|(_, config)| config))
         }
         Some(_) => {

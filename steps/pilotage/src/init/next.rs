@@ -36,7 +36,10 @@ Next:
             ..
         } => {
             let host = layout.host(one, Some(first));
-            text.push_str(&format!("  curl http://{host}:{}/\n\n", listen.port()));
+            text.push_str(&format!("  curl http://{host}:{}/\n", listen.port()));
+            text.push_str(&format!(
+                "  git -C {repository} show main:pilotage.yaml | pilotage deploy down --config - --target here   # the end\n\n"
+            ));
             match artifacts {
                 Artifacts::Made(_) => text.push_str(&format!(
                     "Releases run as plain processes of this machine, an example until you name your own program in pilotage.yaml\n\

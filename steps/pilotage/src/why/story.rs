@@ -1,11 +1,12 @@
 //! Events and decisions as one story, oldest first. Pure.
 
 use jiff::Timestamp;
-use pilotage_gate::{Answer, Decision, Verdict};
+use pilotage_gate::{Answer, GateResult, Verdict};
 use pilotage_ledger::{Entry, Event, PastRecord, ReleaseChain, What};
 use pilotage_name::{CommitId, ReleaseId};
 use pilotage_quantity::Duration;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// One event of the story.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -131,9 +132,9 @@ pub fn tell(chain: &ReleaseChain, decisions: &[PastRecord]) -> Vec<Chapter> {
 /// Decisions that say the same again, as a monitor that waits does on each tick, are told once.
 fn decided(records: &[PastRecord]) -> Vec<Chapter> {
     let mut all: Vec<Chapter> = Vec::new();
-    let mut last: Option<Decision> = None;
+    let mut last: Option<Told> = None;
     for past in records {
-        let Ok(decision) = serde_json::from_value::<Decision>(past.record.decision.clone()) else {
+        let Ok(decision) = Told::deserialize(&past.record.decision) else {
             all.push(Chapter::new(
                 past.at,
                 Kind::Other,
@@ -142,63 +143,85 @@ fn decided(records: &[PastRecord]) -> Vec<Chapter> {
             last = None;
             continue;
         };
-        let same = last.as_ref().is_some_and(|last| {
-            (last.verdict, &last.commit, &last.gates) == (decision.verdict, &decision.commit, &decision.gates)
-        });
-        if !same {
-            all.push(decision_chapter(&decision));
+        if !last.as_ref().is_some_and(|last| last.says(&decision)) {
+            all.push(decision.chapter());
         }
         last = Some(decision);
     }
     all
 }
 
-fn decision_chapter(decision: &Decision) -> Chapter {
-    let kind = match decision.verdict {
-        Verdict::Accept => Kind::Accepted,
-        Verdict::Adopt => Kind::TakenOver,
-        Verdict::Refuse => Kind::Refused,
-        Verdict::Wait => Kind::Waiting,
-        Verdict::Skip => Kind::Skipped,
-        Verdict::Nothing => Kind::Nothing,
-    };
-    let version = decision.version.as_deref().unwrap_or("what the branch asks for");
-    let by = decision.evidence.newest().map(|newest| {
-        format!(
-            ", brought by {} <{}>",
-            newest.committer.name, newest.committer.email
-        )
-    });
-    let at = decision.commit.short();
-    let mut chapter = Chapter::new(
-        decision.at,
-        kind,
-        format!("{version} at {at}{}", by.unwrap_or_default()),
-    );
-    let passed: Vec<&str> = decision
-        .gates
-        .iter()
-        .filter(|gate| gate.answer == Answer::Pass)
-        .map(|gate| gate.gate.as_str())
-        .collect();
-    for gate in decision.objections() {
-        for evidence in &gate.evidence {
-            chapter.details.push(format!("{}: {evidence}", gate.gate));
-        }
-        for needs in &gate.satisfy {
-            chapter.details.push(format!("{} needs {needs}", gate.gate));
-        }
+/// A decision as far as a story needs it. Its evidence is left as it was written: it grows from version to version, and
+/// an old decision is to be told all the same.
+#[derive(Deserialize)]
+struct Told {
+    verdict: Verdict,
+    version: Option<String>,
+    commit: CommitId,
+    gates: Vec<GateResult>,
+    #[serde(default)]
+    notes: Vec<String>,
+    at: Timestamp,
+    #[serde(default)]
+    evidence: Value,
+}
+
+impl Told {
+    /// Whether it says the same as another one, though at another time.
+    fn says(&self, other: &Self) -> bool {
+        (self.verdict, &self.commit, &self.gates) == (other.verdict, &other.commit, &other.gates)
     }
-    if !passed.is_empty() {
-        chapter.details.push(format!("passed {}", passed.join(", ")));
+
+    fn changes(&self, key: &str) -> impl DoubleEndedIterator<Item = &Value> {
+        self.evidence[key].as_array().into_iter().flatten()
     }
-    chapter.details.extend(decision.notes.iter().cloned());
-    chapter.version.clone_from(&decision.version);
-    chapter.commit = Some(decision.commit.clone());
-    let evidence = &decision.evidence;
-    let changes = evidence.brought.iter().chain(&evidence.accountable);
-    chapter.commits = changes.map(|change| change.commit.clone()).collect();
-    chapter
+
+    /// Who committed the newest change, as the commit claims.
+    fn brought_by(&self) -> Option<String> {
+        let committer = &self.changes("brought").next_back()?["committer"];
+        Some(format!(
+            "{} <{}>",
+            committer["name"].as_str()?,
+            committer["email"].as_str()?
+        ))
+    }
+
+    fn chapter(&self) -> Chapter {
+        let kind = match self.verdict {
+            Verdict::Accept => Kind::Accepted,
+            Verdict::Adopt => Kind::TakenOver,
+            Verdict::Refuse => Kind::Refused,
+            Verdict::Wait => Kind::Waiting,
+            Verdict::Skip => Kind::Skipped,
+            Verdict::Nothing => Kind::Nothing,
+        };
+        let version = self.version.as_deref().unwrap_or("what the branch asks for");
+        let by = self.brought_by().map(|who| format!(", brought by {who}"));
+        let said = format!("{version} at {}{}", self.commit.short(), by.unwrap_or_default());
+        let mut chapter = Chapter::new(self.at, kind, said);
+        let (passed, others): (Vec<_>, Vec<_>) =
+            self.gates.iter().partition(|gate| gate.answer == Answer::Pass);
+        for gate in others {
+            for evidence in &gate.evidence {
+                chapter.details.push(format!("{}: {evidence}", gate.gate));
+            }
+            for needs in &gate.satisfy {
+                chapter.details.push(format!("{} needs {needs}", gate.gate));
+            }
+        }
+        if !passed.is_empty() {
+            let names: Vec<&str> = passed.iter().map(|gate| gate.gate.as_str()).collect();
+            chapter.details.push(format!("passed {}", names.join(", ")));
+        }
+        chapter.details.extend(self.notes.iter().cloned());
+        chapter.version.clone_from(&self.version);
+        chapter.commit = Some(self.commit.clone());
+        let changes = self.changes("brought").chain(self.changes("accountable"));
+        chapter.commits = changes
+            .filter_map(|change| change["commit"].as_str()?.parse().ok())
+            .collect();
+        chapter
+    }
 }
 
 /// What one entry of the chain tells; `begun` is the newest begin, this one included.
