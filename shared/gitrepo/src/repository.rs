@@ -71,7 +71,9 @@ impl Repository {
     pub fn head(&self) -> Result<Option<(Option<RefName>, CommitId)>, Error> {
         let head = match self.git.head() {
             Ok(head) => head,
-            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => return Ok(None),
+            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => {
+                return Ok(None);
+            }
             Err(error) => return Err(self.failed("read HEAD", error)),
         };
         let branch = head.name().ok().and_then(|name| name.parse().ok());
