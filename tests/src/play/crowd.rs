@@ -46,8 +46,8 @@ fn member(pid: i32, folder: &Path) -> Option<Member> {
     let handle = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
     // Zombies, and processes of others, show no environment.
     let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-    let wanted = folder.as_os_str().as_encoded_bytes();
-    if !environment.windows(wanted.len()).any(|part| part == wanted) {
+    // As text: the search in texts is a fast one.
+    if !String::from_utf8_lossy(&environment).contains(&*folder.to_string_lossy()) {
         return None;
     }
     let program = fs::read_link(format!("/proc/{pid}/exe")).ok()?;

@@ -5,6 +5,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -59,6 +60,11 @@ impl Place {
         &self.root
     }
 
+    /// Where programs put what they need for a moment.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
     /// A binary of the house.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.programs.join(name)
@@ -72,7 +78,7 @@ impl Place {
             .env_clear()
             .env("PATH", &self.path)
             .env("HOME", self.root.join("home"))
-            .env("TMPDIR", self.root.join("tmp"))
+            .env("TMPDIR", self.temporary())
             .env("XDG_CACHE_HOME", self.root.join("cache"))
             .env("TZ", "UTC")
             .current_dir(&self.root)
@@ -178,11 +184,13 @@ fn list(members: &[Member]) -> String {
 }
 
 /// An address of this machine that nobody listens on. Ports that the kernel hands out by itself are left to it, and two
-/// plays at once begin their search at different ones.
+/// plays at once, of one process or of two, begin their search at different ones.
 pub(crate) fn free_address() -> Play<SocketAddr> {
     const FIRST: u32 = 20_000;
     const COUNT: u32 = 12_000;
-    let start = std::process::id().wrapping_mul(7919);
+    static PLAYS: AtomicU32 = AtomicU32::new(0);
+    let play = PLAYS.fetch_add(1, Ordering::Relaxed).wrapping_mul(3);
+    let start = std::process::id().wrapping_mul(7919).wrapping_add(play);
     (0..COUNT)
         .filter_map(|step| u16::try_from(FIRST + start.wrapping_add(step * 101) % COUNT).ok())
         .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))

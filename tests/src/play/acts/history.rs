@@ -1,6 +1,6 @@
 //! Act 7: what runs where, and why.
 
-use crate::play::missed::{Play, expect};
+use crate::play::missed::{Missed, Play, expect};
 use crate::play::world::World;
 
 pub(super) async fn play(world: &World) -> Play<()> {
@@ -48,5 +48,17 @@ pub(super) async fn play(world: &World) -> Play<()> {
             &said,
         )?;
     }
-    Ok(())
+    tidy(world).await
+}
+
+/// Whatever the steps needed for a moment is gone: a monitor runs for months.
+async fn tidy(world: &World) -> Play<()> {
+    let folder = world.place.temporary();
+    world
+        .until("no step leaves a temporary file", || async {
+            let mut left = std::fs::read_dir(&folder)
+                .map_err(|error| Missed::new("the folder for temporary files can be read", error))?;
+            Ok(left.next().is_none().then_some(()))
+        })
+        .await
 }
