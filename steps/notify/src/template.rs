@@ -349,6 +349,22 @@ mod tests {
     }
 
     #[test]
+    fn a_version_that_runs_already_is_not_said_to_have_been_another() {
+        let mut message = smallest();
+        message["version"] = json!({"from": "1.1.0", "to": "1.1.0"});
+        let line = |event: Event| {
+            let format = Format::Text;
+            let text = Templates::ours().render(event, format, &facts(event, &message, None));
+            text.unwrap().lines().next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(
+            line(Event::Started),
+            "qa/cart: is being released as 1.1.0, the version that runs now"
+        );
+        assert_eq!(line(Event::Succeeded), "qa/cart: 1.1.0 is released");
+    }
+
+    #[test]
     fn our_messages_read_well() {
         let mut all = String::new();
         for (name, message) in [("full", full()), ("smallest", smallest())] {
