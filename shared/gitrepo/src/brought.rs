@@ -1,10 +1,8 @@
-use std::collections::BTreeMap;
-
 use pilotage_name::CommitId;
 
-use crate::{EntryKind, Error, ObjectId, Repository};
-
-type Entry = Option<(EntryKind, ObjectId)>;
+use crate::differ::Differ;
+use crate::repository::commit_id;
+use crate::{Error, Repository};
 
 impl Repository {
     /// The first-parent commits of `from..to` that change one of a group's paths against their first parent, newest
@@ -19,31 +17,15 @@ impl Repository {
         to: &CommitId,
         groups: &[&[&str]],
     ) -> Result<Vec<Vec<CommitId>>, Error> {
+        let failed = |error| self.failed("compare commits", error);
+        let differ = Differ::new(self, groups)?;
         let mut found = vec![Vec::new(); groups.len()];
-        for id in self.first_parent_range(Some(from), to)? {
-            let info = self.commit(&id)?;
-            let parent = info.parents.first();
-            let mut changed: BTreeMap<&str, bool> = BTreeMap::new();
-            for (group, found) in groups.iter().zip(&mut found) {
-                let mut brings = false;
-                for path in *group {
-                    let differs = match changed.get(path) {
-                        Some(differs) => *differs,
-                        None => {
-                            let before: Entry = match parent {
-                                Some(parent) => self.entry(parent, path)?,
-                                None => None,
-                            };
-                            let differs = before != self.entry(&id, path)?;
-                            changed.insert(path, differs);
-                            differs
-                        }
-                    };
-                    brings |= differs;
-                }
-                if brings {
-                    found.push(id.clone());
-                }
+        for oid in self.walk_oids(Some(from), to, true)? {
+            let commit = self.git.find_commit(oid).map_err(failed)?;
+            let parent = commit.parents().next().map(|parent| parent.tree_id());
+            let changed = differ.groups(parent, Some(commit.tree_id())).map_err(failed)?;
+            for group in changed {
+                found[group].push(commit_id(oid));
             }
         }
         Ok(found)

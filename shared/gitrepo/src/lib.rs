@@ -12,6 +12,7 @@ mod cache;
 mod change;
 mod commit;
 mod connection;
+mod differ;
 mod error;
 mod fetch;
 mod local;
