@@ -127,6 +127,8 @@ impl Question<'_> {
                 .iter()
                 .map(|index| self.paths(asked[*index].0, &asked[*index].1))
                 .collect();
+            let groups_of: BTreeMap<usize, Vec<String>> =
+                indices.iter().copied().zip(paths.iter().cloned()).collect();
             let groups: Vec<Vec<&str>> = paths
                 .iter()
                 .map(|group| group.iter().map(String::as_str).collect())
@@ -149,6 +151,12 @@ impl Question<'_> {
                 None => accountable.clone(),
             };
             for ((index, mut brought), mut accountable) in indices.into_iter().zip(brought).zip(accountable) {
+                if let Some(first) =
+                    self.never_decided_well(asked[index].0, since.as_ref(), &groups_of[&index])?
+                {
+                    brought.push(first.clone());
+                    accountable.push(first);
+                }
                 brought.reverse();
                 accountable.reverse();
                 found[index] = Commits {
@@ -160,6 +168,27 @@ impl Question<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// The change that answered for a service when the environment was seen for the first time, as long as nothing of it
+    /// was ever accepted: what was refused then is not washed clean by what came on top.
+    fn never_decided_well(
+        &self,
+        service: &ServiceName,
+        since: Option<&CommitId>,
+        paths: &[String],
+    ) -> Result<Option<CommitId>, Error> {
+        let past = self.past.services.get(service);
+        let decided = past.is_some_and(|past| past.accepted.is_some() || past.running.is_some());
+        let (Some(since), false) = (since, decided) else {
+            return Ok(None);
+        };
+        if self.repository.entry(since, &path_of(service))?.is_none() {
+            return Ok(None);
+        }
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let all = self.repository.accountable(None, since, &paths)?;
+        Ok(all.into_iter().next())
     }
 
     /// The newest commit that was brought to the branch since with a `Storm` trailer; not looked for where so few services

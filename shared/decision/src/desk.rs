@@ -99,12 +99,14 @@ impl Desk {
             patterns.push(MONITORS.to_owned());
         }
         let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+        // The ledger first: what it tells of a branch is then never newer than what is listed of it.
+        let ledger = match &self.ledger_remote {
+            Some(ledger) => Some(ledger.list_or_empty(&[MONITORS])?),
+            None => None,
+        };
         Ok(Listed {
             repository: self.remote.list(&patterns)?,
-            ledger: match &self.ledger_remote {
-                Some(ledger) => Some(ledger.list_or_empty(&[MONITORS])?),
-                None => None,
-            },
+            ledger,
         })
     }
 

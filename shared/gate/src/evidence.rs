@@ -61,6 +61,15 @@ impl Evidence {
     pub fn newest(&self) -> Option<&Change> {
         self.brought.last()
     }
+
+    /// Where exactly what is asked was accepted, if it was and nothing rejected it since: whatever was brought and taken
+    /// back in between answers for nothing.
+    #[must_use]
+    pub fn accepted_again(&self) -> Option<&Seen> {
+        let asked = self.asked.valid()?;
+        let same = |accepted: &&Seen| accepted.digest == asked.digest && self.held.is_none();
+        self.accepted.as_ref().filter(same)
+    }
 }
 
 /// How a branch moved since it was last seen.

@@ -28,6 +28,22 @@ pub(crate) struct Seen {
     pub(crate) pending: bool,
 }
 
+/// What one try came to.
+enum Once {
+    /// It is done.
+    Done(Seen),
+    /// Another monitor recorded first.
+    Moved,
+    /// It looks as if the branch were rewritten.
+    Unsure,
+}
+
+impl Once {
+    fn of(seen: Option<Seen>) -> Self {
+        seen.map_or(Self::Moved, Self::Done)
+    }
+}
+
 /// One monitor's way to decide an environment.
 pub(crate) struct Look<'a> {
     /// Repository, policy and ledger.
@@ -44,16 +60,18 @@ impl Look<'_> {
     /// # Errors
     /// The repository or the ledger cannot be reached or read.
     pub(crate) fn at(&mut self, environment: &EnvironmentName) -> Result<Seen, Fault> {
+        let mut sure = false;
         for _ in 0..TRIES {
-            if let Some(seen) = self.once(environment)? {
-                return Ok(seen);
+            match self.once(environment, sure)? {
+                Once::Done(seen) => return Ok(seen),
+                Once::Unsure => sure = true,
+                Once::Moved => {
+                    sure = false;
+                    tracing::debug!("another monitor was faster in {environment}; deciding again");
+                }
             }
-            tracing::debug!("another monitor was faster in {environment}; deciding again");
-            // The first try goes by what was listed for all environments together.
-            let ledger = self.desk.ledger();
-            ledger
-                .monitor(environment)
-                .map_err(pilotage_decision::fault::of_ledger)?;
+            let listed = self.desk.list().map_err(Fault::from)?;
+            self.desk.look_at(&listed).map_err(Fault::from)?;
         }
         // Another monitor is at work; whatever it left over is seen at the next tick.
         Ok(Seen {
@@ -62,8 +80,8 @@ impl Look<'_> {
         })
     }
 
-    /// One try; none when another monitor recorded first.
-    fn once(&mut self, environment: &EnvironmentName) -> Result<Option<Seen>, Fault> {
+    /// One try. `sure` says that a branch that went back was seen to do so before.
+    fn once(&mut self, environment: &EnvironmentName, sure: bool) -> Result<Once, Fault> {
         let monitor = self
             .desk
             .ledger()
@@ -71,7 +89,7 @@ impl Look<'_> {
             .map_err(pilotage_decision::fault::of_ledger)?;
         let record = &monitor.environment;
         let Some(tip) = self.desk.sight().tips.get(environment).cloned() else {
-            return self.branch_gone(environment, &monitor);
+            return self.branch_gone(environment, &monitor).map(Once::of);
         };
         let history = match &record.first {
             Some(_) => past::history(self.desk.cache(), record, &tip).map_err(Fault::from)?,
@@ -81,6 +99,12 @@ impl Look<'_> {
             from, accepted: None, ..
         } = &history
         {
+            // Branch and record are not read in one moment: another monitor may have recorded a push that the listing does
+            // not show yet. A branch that is seen to go back is looked at twice.
+            let known = record.frozen.as_ref();
+            if known.is_none_or(|known| known.now.as_ref() != Some(&tip)) && !sure {
+                return Ok(Once::Unsure);
+            }
             let frozen = Frozen {
                 reason: format!(
                     "the branch was rewritten: {} was its tip and is no ancestor of {}",
@@ -91,10 +115,10 @@ impl Look<'_> {
                 was: Some(from.clone()),
                 now: Some(tip.clone()),
             };
-            return self.freeze(environment, &monitor, frozen);
+            return self.freeze(environment, &monitor, frozen).map(Once::of);
         }
         if let Some(remark) = self.unanswered(environment, record, &tip)? {
-            return Ok(Some(Seen {
+            return Ok(Once::Done(Seen {
                 remarks: vec![remark],
                 ..Seen::default()
             }));
@@ -106,17 +130,21 @@ impl Look<'_> {
             && record.frozen.is_none()
             && !policy_moved
         {
-            return Ok(Some(Seen {
+            return Ok(Once::Done(Seen {
                 pending: pending(&monitor),
                 ..Seen::default()
             }));
         }
         let services: Vec<ServiceName> = services.into_iter().collect();
-        let (decided, monitor) = self
+        let (decided, on) = self
             .desk
             .decide(environment, &services, &tip, self.first)
             .map_err(Fault::from)?;
-        self.conclude(environment, &tip, &monitor, decided)
+        // The decisions rest on what is recorded now; what was to be decided was found by what was recorded before.
+        if on.tip != monitor.tip {
+            return Ok(Once::Moved);
+        }
+        self.conclude(environment, &tip, &monitor, decided).map(Once::of)
     }
 
     /// What is asked of whoever owns an environment that was never seen; none when the answer is known, or where there is

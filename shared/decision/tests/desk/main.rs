@@ -1,0 +1,7 @@
+//! Decisions on real repositories, recorded and read back.
+#![cfg(test)]
+
+mod ledger;
+mod policy;
+mod range;
+mod world;

@@ -1,0 +1,7 @@
+//! The binary on real repositories, with stand-ins for the steps that it starts.
+#![cfg(test)]
+
+mod accept;
+mod trouble;
+mod watch;
+mod world;
