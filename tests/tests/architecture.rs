@@ -1,7 +1,11 @@
 //! The walls of the house, checked from `cargo metadata` and the source tree: who may depend on whom, which licences
 //! may come in, and where things may stand. `deny.toml` says the same to cargo-deny, which needs a network.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot read the tree has to fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot read the tree has to fail"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -296,7 +300,11 @@ fn a_step_looks_like_every_other_step() {
             main.lines().count()
         );
         // The front door has a folder for each of its commands instead of one run.
-        let files: &[&str] = if step == "pilotage" { &["lib.rs", "args.rs"] } else { &["lib.rs", "args.rs", "run.rs"] };
+        let files: &[&str] = if step == "pilotage" {
+            &["lib.rs", "args.rs"]
+        } else {
+            &["lib.rs", "args.rs", "run.rs"]
+        };
         for file in files {
             assert!(folder.join(file).exists(), "{step} has no {file}");
         }
