@@ -51,6 +51,9 @@ pub struct GateResult {
     pub answer: Answer,
     /// What the answer rests on, one plain sentence each.
     pub evidence: Vec<String>,
+    /// What was seen besides, where the gate objects: the commits that would have passed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aside: Vec<String>,
     /// What would make it pass; empty when it passes.
     pub satisfy: Vec<String>,
 }
@@ -61,12 +64,18 @@ impl GateResult {
             gate: gate.to_owned(),
             answer,
             evidence: Vec::new(),
+            aside: Vec::new(),
             satisfy: Vec::new(),
         }
     }
 
     pub(crate) fn because(mut self, evidence: impl Into<String>) -> Self {
         self.evidence.push(evidence.into());
+        self
+    }
+
+    pub(crate) fn aside(mut self, seen: impl Into<String>) -> Self {
+        self.aside.push(seen.into());
         self
     }
 

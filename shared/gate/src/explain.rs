@@ -26,7 +26,7 @@ impl Decision {
             };
             let mut name = gate.gate.as_str();
             let mut mark = mark;
-            for evidence in &gate.evidence {
+            for evidence in gate.evidence.iter().chain(&gate.aside) {
                 // Writing to a String cannot fail.
                 let _ = writeln!(text, "  {mark:<6}  {name:<width$}  {}", printable(evidence));
                 (name, mark) = ("", "");

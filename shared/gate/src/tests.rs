@@ -167,7 +167,7 @@ fn a_stranger_s_commit_keeps_refusing_after_a_clean_one() {
             .starts_with("0707070707 was brought by mallory <mallory@example.com>, who is nobody")
     );
     assert!(
-        people.evidence[1].contains("ana"),
+        people.aside[0].contains("ana"),
         "the clean commit is named after the one that objects"
     );
     assert_eq!(people.satisfy.len(), 1);
@@ -424,7 +424,7 @@ fn tickets_are_named_by_every_commit_and_a_status_waits_for_the_tracker() {
     );
     let waiting = decided("ticket: {project: SHOP, status: [Approved]}", &["SHOP-1: go"]);
     assert_eq!(waiting.verdict, Verdict::Wait);
-    assert!(gate(&waiting, "ticket").evidence[1].contains("no tracker has answered"));
+    assert!(gate(&waiting, "ticket").evidence[0].contains("no tracker has answered"));
 }
 
 #[test]

@@ -1,11 +1,9 @@
 //! From an accepted decision to a plan and the texts of its directory: reads what the commits say.
 
-use std::collections::BTreeMap;
-
 use pilotage_decision::Desk;
 use pilotage_decision::fault::{of_git, of_ledger};
 use pilotage_gate::Identity;
-use pilotage_gitrepo::{File, Person};
+use pilotage_gitrepo::Person;
 use pilotage_ledger::{Trigger, TriggerKind};
 use pilotage_name::{EnvironmentName, ReleaseId, ServiceKey, ServiceName};
 use pilotage_outcome::Fault;
@@ -15,9 +13,6 @@ use crate::directory::Texts;
 use crate::message::Who;
 use crate::plan::{Ingredients, ReleasePlan};
 use crate::rollback::TRAILER;
-
-/// The largest template that is read, in bytes.
-const LARGEST_TEMPLATE: u64 = 64 * 1024;
 
 /// The plan of one service, with the texts of its directory.
 #[derive(Clone, Debug)]
@@ -79,7 +74,7 @@ pub fn prepare(
     let texts = Texts {
         descriptor: approved.valid.descriptor.to_yaml(),
         config: sight.config_source.text().to_owned(),
-        templates: templates(desk)?,
+        templates: pilotage_decision::templates(desk.cache(), desk.sight())?,
     };
     Ok(Prepared {
         plan,
@@ -126,36 +121,4 @@ fn shown(who: &Who) -> String {
         Some(email) => format!("{} <{email}>", who.name),
         None => who.name.clone(),
     }
-}
-
-/// The message templates of the config branch, by the names the notify step knows. One whose path says neither `.slack`
-/// nor `.txt` is for both.
-fn templates(desk: &Desk) -> Result<BTreeMap<String, String>, Fault> {
-    let sight = desk.sight();
-    let mut templates = BTreeMap::new();
-    for (event, path) in &sight.config.templates {
-        let text = match desk
-            .cache()
-            .blob(&sight.config_commit, path, LARGEST_TEMPLATE)
-            .map_err(of_git)?
-        {
-            File::Blob(blob) => String::from_utf8(blob.bytes).ok(),
-            File::Missing | File::NotRegular(_) | File::TooLarge { .. } => None,
-        };
-        let Some(text) = text else {
-            return Err(Fault::invalid(format!(
-                "pilotage.yaml names the template `{path}`, which cannot be read"
-            ))
-            .help("commit it to the config branch, as a text of at most 64 KiB"));
-        };
-        let endings: &[&str] = match path.rsplit_once('.') {
-            Some((_, "slack")) => &["slack"],
-            Some((_, "txt")) => &["txt"],
-            _ => &["slack", "txt"],
-        };
-        for ending in endings {
-            templates.insert(format!("{event}.{ending}"), text.clone());
-        }
-    }
-    Ok(templates)
 }

@@ -42,10 +42,13 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
         Answer::Pass
     };
     let mut result = GateResult::new(GATE, answer);
-    // The commits that object come first: they are what a reader looks for.
-    let (objecting, passing): (Vec<_>, Vec<_>) = answers.into_iter().partition(|a| a.answer != Answer::Pass);
-    for brought in objecting.into_iter().chain(passing) {
-        result = result.because(brought.said);
+    for brought in answers {
+        let rests_on_it = answer == Answer::Pass || brought.answer != Answer::Pass;
+        result = if rests_on_it {
+            result.because(brought.said)
+        } else {
+            result.aside(brought.said)
+        };
         if let Some(needs) = brought.needs
             && !result.satisfy.contains(&needs)
         {

@@ -18,38 +18,44 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
         );
         return Some(GateResult::new(GATE, Answer::Pass).because(said));
     }
-    let mut answer = Answer::Pass;
-    let mut result = GateResult::new(GATE, Answer::Pass);
+    let (mut without, mut named) = (Vec::new(), Vec::new());
     for change in &evidence.accountable {
+        let commit = change.commit.short();
         let keys = keys(&rule.project, change);
         if keys.is_empty() {
-            answer = Answer::Refuse;
-            result = result.because(format!(
-                "{} names no ticket of {}",
-                change.commit.short(),
-                rule.project
-            ));
+            without.push(format!("{commit} names no ticket of {}", rule.project));
         } else {
-            result = result.because(format!("{} names {}", change.commit.short(), keys.join(", ")));
+            named.push(format!("{commit} names {}", keys.join(", ")));
         }
     }
-    if answer == Answer::Refuse {
-        result = result.needs(format!(
+    if !without.is_empty() {
+        let refusal = without
+            .into_iter()
+            .fold(GateResult::new(GATE, Answer::Refuse), GateResult::because);
+        return Some(named.into_iter().fold(refusal, GateResult::aside).needs(format!(
             "commits whose message names a ticket, such as {}-123; a commit that takes the others back makes nothing differ any more",
             rule.project
-        ));
-    } else if !rule.status.is_empty() {
-        // The tracker is not asked yet, and an authority that was not asked is never a pass.
-        answer = Answer::Wait;
-        result = result
-            .because(format!(
-                "the policy asks for status {}, and no tracker has answered",
-                rule.status.join(" or ")
-            ))
-            .needs("a tracker that answers with one of these statuses");
+        )));
     }
-    result.answer = answer;
-    Some(result)
+    if !rule.status.is_empty() {
+        // The tracker is not asked yet, and an authority that was not asked is never a pass.
+        let said = format!(
+            "the policy asks for status {}, and no tracker has answered",
+            rule.status.join(" or ")
+        );
+        let wait = GateResult::new(GATE, Answer::Wait).because(said);
+        return Some(
+            named
+                .into_iter()
+                .fold(wait, GateResult::aside)
+                .needs("a tracker that answers with one of these statuses"),
+        );
+    }
+    Some(
+        named
+            .into_iter()
+            .fold(GateResult::new(GATE, Answer::Pass), GateResult::because),
+    )
 }
 
 /// Keys of the project in the commit's subject, body and trailers, in order, each once.
