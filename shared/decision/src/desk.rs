@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pilotage_config::{First, Mode};
-use pilotage_gate::{FirstSight, History, Verdict, brought_by};
+use pilotage_gate::{Decision, FirstSight, History, Verdict, brought_by};
 use pilotage_gitrepo::{Cache, Listing, Remote, RemoteUrl, SigningKey, TrustedKeys};
 use pilotage_ledger::{
     Accepted, AppendTick, EnvironmentRecord, Holder, Ledger, LinuxMachine, Monitor, NewTick, Outbox,
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::access::Access;
 use crate::collect::{Decided, Question};
-use crate::descriptors::Resolved;
+use crate::descriptors::{Resolved, Valid};
 use crate::error::Error;
 use crate::past::{self, EnvironmentPast, ServicePast};
 use crate::sight::{Sight, look, look_listed};
@@ -201,7 +201,11 @@ impl Desk {
         });
         let first_sight = past::first_sight(&monitor.environment, asked);
         let history = match first_sight {
-            FirstSight::Known => past::history(&self.cache, &monitor.environment, commit)?,
+            // How the branch moved is asked of its tip, whichever commit of it the decision is about.
+            FirstSight::Known => {
+                let tip = self.sight.tips.get(environment).unwrap_or(commit);
+                past::history(&self.cache, &monitor.environment, tip)?
+            }
             FirstSight::Unanswered | FirstSight::Deploy | FirstSight::Adopt => History::Linear,
         };
         let mut known = BTreeMap::new();
@@ -319,24 +323,29 @@ impl Desk {
         let accepts = matches!(decision.verdict, Verdict::Accept | Verdict::Adopt);
         let (accepted, outbox) = match (&one.resolved, accepts) {
             (Resolved::Valid(valid), true) => {
-                let known = brought_by(&self.sight.config, &decision.evidence);
-                let accepted = Accepted {
-                    commit: decision.commit.clone(),
-                    descriptor: valid.digest.clone(),
-                    blob: Some(valid.content.clone()),
-                    version: valid.descriptor.version.to_string(),
-                    files: valid.files.iter().cloned().collect(),
-                    by: known.as_ref().map(|(person, _)| person.clone()),
-                    grade: known.as_ref().map(|(_, proof)| proof.to_string()),
-                    at: decision.at,
-                };
                 let mode = self
                     .sight
                     .config
                     .mode_of(&decision.environment, &decision.service);
-                // Where nothing may be touched there is nothing to trigger.
-                let releases = decision.verdict == Verdict::Accept && mode != Mode::Observe;
-                (Some(accepted), releases.then(|| intent(decision)))
+                if mode == Mode::Observe {
+                    // Where nothing is touched nothing is accepted for good: once it is enforced, everybody of the range
+                    // answers under the policy of then. Nor is there anything to trigger.
+                    (before.accepted, None)
+                } else {
+                    let releases = decision.verdict == Verdict::Accept;
+                    (
+                        Some(self.accepted_now(decision, valid)),
+                        releases.then(|| intent(decision)),
+                    )
+                }
+            }
+            (Resolved::Valid(_), false) if is_back(decision) => {
+                // What was taken back in between has been answered for: the next range starts here.
+                let accepted = before.accepted.map(|accepted| Accepted {
+                    commit: decision.commit.clone(),
+                    ..accepted
+                });
+                (accepted, before.outbox)
             }
             _ => (before.accepted, before.outbox),
         };
@@ -345,6 +354,20 @@ impl Desk {
             accepted,
             outbox,
         })
+    }
+
+    fn accepted_now(&self, decision: &Decision, valid: &Valid) -> Accepted {
+        let known = brought_by(&self.sight.config, &decision.evidence);
+        Accepted {
+            commit: decision.commit.clone(),
+            descriptor: valid.digest.clone(),
+            blob: Some(valid.content.clone()),
+            version: valid.descriptor.version.to_string(),
+            files: valid.files.iter().cloned().collect(),
+            by: known.as_ref().map(|(person, _)| person.clone()),
+            grade: known.as_ref().map(|(_, proof)| proof.to_string()),
+            at: decision.at,
+        }
     }
 
     /// Notes that people were told of what was decided about these services. Whoever records first wins; the loser's
@@ -403,8 +426,20 @@ fn names(services: &[ServiceName]) -> String {
     }
 }
 
+/// Whether the branch asks again for exactly what was accepted and runs, with nothing on its way.
+fn is_back(decision: &Decision) -> bool {
+    let evidence = &decision.evidence;
+    let runs = evidence.running.as_ref().map(|running| running.digest.as_str());
+    decision.verdict == Verdict::Nothing
+        && evidence
+            .accepted_again()
+            .is_some_and(|accepted| runs == Some(accepted.digest.as_str()))
+        && evidence.under_way.is_none()
+        && evidence.unsettled.is_none()
+}
+
 /// The same decision has the same intent, whoever records it and however often.
-fn intent(decision: &pilotage_gate::Decision) -> Outbox {
+fn intent(decision: &Decision) -> Outbox {
     let digest = decision.digest.as_deref().unwrap_or_default();
     Outbox {
         key: format!(

@@ -70,6 +70,17 @@ impl Evidence {
         let same = |accepted: &&Seen| accepted.digest == asked.digest && self.held.is_none();
         self.accepted.as_ref().filter(same)
     }
+
+    /// Whether something is asked that neither was accepted nor runs, and no commit of the range brought it: nobody
+    /// answers for it.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        let Some(asked) = self.asked.valid() else {
+            return false;
+        };
+        let mut known = [&self.accepted, &self.running].into_iter().flatten();
+        self.brought.is_empty() && self.held.is_none() && known.all(|seen| seen.digest != asked.digest)
+    }
 }
 
 /// How a branch moved since it was last seen.

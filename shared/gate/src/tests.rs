@@ -153,6 +153,24 @@ fn what_was_accepted_and_came_to_nothing_may_be_released_again() {
 }
 
 #[test]
+fn where_nobody_answers_for_what_is_asked_there_is_no_pass() {
+    let mut evidence = push("prod");
+    (evidence.brought, evidence.accountable) = (vec![], vec![]);
+    let decision = decide(
+        &config("claimed", "ticket: {project: SHOP}"),
+        evidence.clone(),
+        at(),
+    );
+    assert_eq!(decision.verdict, Verdict::Wait);
+    assert_eq!(
+        gate(&decision, "people").evidence,
+        gate(&decision, "ticket").evidence
+    );
+    evidence.environment = "qa".parse().unwrap();
+    assert_eq!(decided(evidence).verdict, Verdict::Accept, "no policy asks who");
+}
+
+#[test]
 fn a_stranger_s_commit_keeps_refusing_after_a_clean_one() {
     let mut evidence = push("prod");
     evidence.brought = vec![

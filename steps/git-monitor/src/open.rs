@@ -41,7 +41,20 @@ pub(crate) async fn watch(
     first: Option<First>,
     cx: &Context,
 ) -> Result<Watch, Fault> {
+    if !repo.service.is_empty() || repo.commit.is_some() {
+        return Err(Fault::usage("a monitor decides every service that a push touched, at the branch's tip")
+            .help("leave --service and --commit out; `explain` takes them, and `pilotage-release run` releases one service"));
+    }
     let desk = desk(repo, config_branch, cx).await?;
+    if let Some(environment) = &repo.environment
+        && desk.sight().config.environment(environment).is_none()
+    {
+        return Err(pilotage_decision::Error::Environment {
+            environment: environment.clone(),
+            known: desk.sight().environments(),
+        }
+        .into());
+    }
     let machine = LinuxMachine::read()
         .map_err(|error| Fault::unavailable("this machine cannot be identified").caused_by(error))?;
     let by = machine
@@ -58,5 +71,5 @@ pub(crate) async fn watch(
     let trigger = Processes::new(kind, reach, child_environment(&cx.env, &pass));
     let project = desk.sight().config.project.to_string();
     let voice = NotifyStep::new(project, child_environment(&cx.env, &MESSAGES));
-    Ok(Watch::new(desk, first, by, machine, trigger, voice))
+    Ok(Watch::new(desk, first, by, machine, trigger, voice).only(repo.environment.clone()))
 }

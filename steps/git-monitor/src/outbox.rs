@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use pilotage_ledger::{Begun, ReleaseState};
+use pilotage_ledger::{Begun, EndWord, Ending, Release, ReleaseState};
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 
 use crate::trigger::Order;
@@ -156,7 +156,7 @@ pub(crate) fn progress(
             .history
             .iter()
             .rev()
-            .any(|release| covers(&release.begun.commit))
+            .any(|release| covers(&release.begun.commit) && is_settled(release))
     };
     let proved = || state.proved.as_ref().is_some_and(|proved| covers(&proved.commit));
     match &state.running {
@@ -164,6 +164,19 @@ pub(crate) fn progress(
         Some(running) if covers(&running.begun.commit) => Progress::Open,
         Some(_) | None if ended() || proved() => Progress::Closed,
         Some(_) | None => Progress::Open,
+    }
+}
+
+/// Whether a release that ended said yes or no, or a person gave it up. One that was cancelled, or got no answer, said
+/// neither: what it was for is still open.
+fn is_settled(release: &Release) -> bool {
+    match release.end.as_ref().map(|end| &end.how) {
+        Some(Ending::Finished(finished)) => !matches!(
+            finished.outcome,
+            EndWord::Cancelled | EndWord::Unavailable | EndWord::Internal
+        ),
+        Some(Ending::Abandoned(abandoned)) => !abandoned.takeover,
+        None => false,
     }
 }
 

@@ -121,13 +121,7 @@ async fn forever(
     }
     let mut watch = watch(repo, branch, first, cx).await?;
     cx.note(|report| report.effects = Effects::Partial);
-    let environments: Vec<String> = watch
-        .desk
-        .sight()
-        .environments()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let environments: Vec<String> = watch.environments().iter().map(ToString::to_string).collect();
     cx.say(&format!(
         "watching {} for {}, every {interval}",
         watch.desk.remote().url(),

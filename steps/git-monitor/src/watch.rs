@@ -27,6 +27,8 @@ pub(crate) struct Watch {
     pub(crate) trigger: Processes,
     pub(crate) voice: NotifyStep,
     first: Option<First>,
+    /// The one environment that is watched; all of them when none was named.
+    only: Option<EnvironmentName>,
     by: Holder,
     machine: LinuxMachine,
     tries: Tries,
@@ -64,6 +66,7 @@ impl Watch {
             trigger,
             voice,
             first,
+            only: None,
             by,
             machine,
             tries: Tries::default(),
@@ -71,6 +74,21 @@ impl Watch {
             closed: BTreeSet::new(),
             quiet: None,
         }
+    }
+
+    /// Watches one environment only.
+    pub(crate) fn only(mut self, environment: Option<EnvironmentName>) -> Self {
+        self.only = environment;
+        self
+    }
+
+    /// The environments that are watched.
+    pub(crate) fn environments(&self) -> Vec<EnvironmentName> {
+        let mut environments = self.desk.sight().environments();
+        if let Some(only) = &self.only {
+            environments.retain(|environment| environment == only);
+        }
+        environments
     }
 
     /// Looks once at all environments. One that cannot be decided does not stop the others.
@@ -95,7 +113,7 @@ impl Watch {
         self.trigger.become_kind(&self.desk.sight().config.trigger);
         let mut looked = Looked::default();
         let mut pending = false;
-        for environment in self.desk.sight().environments() {
+        for environment in self.environments() {
             match self.look_at(&environment, &mut looked) {
                 Ok(again) => pending |= again,
                 Err(fault) => looked.undecided.push((environment, fault)),
@@ -285,7 +303,7 @@ impl Watch {
     /// # Errors
     /// The ledger cannot be written.
     pub(crate) fn note_all_told(&mut self) -> Result<(), Fault> {
-        for environment in self.desk.sight().environments() {
+        for environment in self.environments() {
             self.note_told(&environment)?;
         }
         Ok(())

@@ -168,7 +168,7 @@ pub fn approve(desk: &mut Desk, asking: &Asking) -> Result<Vec<Approval>, Fault>
 
 /// The answer that stands in the ledger already; none where the gates have to be asked.
 fn recorded(
-    desk: &Desk,
+    desk: &mut Desk,
     asking: &Asking,
     service: &ServiceName,
     commit: &CommitId,
@@ -185,6 +185,18 @@ fn recorded(
         return Ok(None);
     }
     if accepted.commit == *commit {
+        let chain = desk
+            .ledger()
+            .release(&asking.environment, service)
+            .map_err(of_ledger)?;
+        let rejections = &chain.state().rejections;
+        if rejections
+            .iter()
+            .any(|rejection| rejection.asked.commit == *commit)
+        {
+            // It was accepted and did not hold; the gates say so, and what would let it go on.
+            return Ok(None);
+        }
         return go(desk, asking, service, accepted, monitor, TriggerKind::Monitor).map(Some);
     }
     let newer = desk.cache().has_commit(&accepted.commit)

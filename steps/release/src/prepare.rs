@@ -1,5 +1,4 @@
 //! From an accepted decision to a plan and the texts of its directory: reads what the commits say.
-
 use pilotage_decision::Desk;
 use pilotage_decision::fault::{of_git, of_ledger};
 use pilotage_gate::Identity;

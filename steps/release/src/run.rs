@@ -340,7 +340,7 @@ fn no_lease(plan: &ReleasePlan, answer: Begin) -> ServiceEnd {
             };
             ServiceEnd::Held(format!(
                 "{service} is being released already: {release} is held since {since} by {holder}, {alive}; it can be taken \
-                 over after {expires}, or given up with `pilotage-release abandon --env {} --service {service} --reason …`",
+                 over after {expires}, or given up with `pilotage-release abandon --repo … --env {} --service {service} --by 'Name <mail>' --reason …`",
                 plan.service.environment
             ))
         }

@@ -3,10 +3,13 @@
 use std::process::Command;
 
 use pilotage_config::First;
+use pilotage_decision::Desk;
 use pilotage_gate::{Answer, Verdict};
+use pilotage_ledger::{Accepted, Adopted, Note, Noted};
+use pilotage_name::{ServiceKey, ServiceName};
 use pilotage_tests::gitserver::{NewCommit, git_command};
 
-use crate::world::{POLICY, World, assert_verdict, decide, person, said, shop};
+use crate::world::{POLICY, World, assert_verdict, decide, name, person, said, shop};
 
 #[test]
 fn policy_is_read_from_the_config_branch_and_from_nowhere_else() {
@@ -69,6 +72,78 @@ fn a_stranger_s_commit_is_not_washed_clean_by_the_next_one() {
     let decision = world.shop("prod");
     assert!(
         matches!(decision.verdict, Verdict::Accept | Verdict::Nothing),
+        "{}",
+        decision.explain()
+    );
+    world.tick("prod");
+    world.push("prod", "rita", "1.1.2");
+    assert_verdict(&world.shop("prod"), Verdict::Accept);
+}
+
+/// What was accepted last of shop in prod.
+fn last_accepted(desk: &mut Desk) -> Accepted {
+    let monitor = desk.ledger().monitor(&name("prod")).unwrap();
+    let shop: ServiceName = name("shop");
+    monitor.services[&shop].accepted.clone().unwrap()
+}
+
+#[test]
+fn what_was_taken_back_is_answered_for_once_and_for_all() {
+    let world = World::new();
+    world.tick("prod");
+    let mut desk = world.desk();
+    let accepted = last_accepted(&mut desk);
+    let adopted = Adopted {
+        service: ServiceKey {
+            project: name("acme"),
+            environment: name("prod"),
+            service: name("shop"),
+        },
+        commit: accepted.commit.clone(),
+        config_commit: desk.sight().config_commit.clone(),
+        descriptor: accepted.descriptor,
+        config: "v1:0".to_owned(),
+        version: accepted.version,
+        proof: None,
+        by: "rita".to_owned(),
+        reason: "it runs".to_owned(),
+    };
+    let noted = desk
+        .ledger()
+        .note(&name("prod"), &name("shop"), &Note::Adopted(adopted));
+    assert_eq!(noted.unwrap(), Noted::Done);
+
+    world.push("prod", "mallory", "1.1.0");
+    assert_verdict(&world.shop("prod"), Verdict::Refuse);
+    let back = world.push("prod", "rita", "1.0.0");
+    assert_verdict(&world.shop("prod"), Verdict::Nothing);
+    let accepted = last_accepted(&mut world.desk());
+    assert_eq!(
+        accepted.commit.as_str(),
+        back,
+        "the next range starts where it was taken back"
+    );
+    world.push("prod", "rita", "1.1.2");
+    assert_verdict(&world.shop("prod"), Verdict::Accept);
+}
+
+#[test]
+fn what_was_only_observed_is_asked_of_again_once_it_is_enforced() {
+    let observed = POLICY.replace(
+        "prod: {target: box, from: stage, first: deploy, policy: strict}",
+        "prod: {target: box, from: stage, first: deploy, mode: observe}",
+    );
+    let world = World::with(&observed);
+    world.tick("prod");
+    world.push("prod", "mallory", "1.1.0");
+    assert_verdict(&world.shop("prod"), Verdict::Accept);
+    world
+        .repository
+        .commit("main", NewCommit::new("Enforce").file("pilotage.yaml", POLICY));
+    let decision = world.shop("prod");
+    assert_verdict(&decision, Verdict::Refuse);
+    assert!(
+        said(&decision, "people").1.contains("mallory"),
         "{}",
         decision.explain()
     );

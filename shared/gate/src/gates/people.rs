@@ -16,7 +16,10 @@ use crate::person::person_of;
 pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
     const GATE: &str = "people";
     let evidence = case.evidence;
-    evidence.newest()?;
+    if evidence.newest().is_none() {
+        let ruled = case.config.policy_of(&evidence.environment).people.is_some();
+        return (ruled && evidence.is_unanswered()).then(|| unanswered(GATE));
+    }
     let Some(rule) = &case.config.policy_of(&evidence.environment).people else {
         return Some(GateResult::new(GATE, Answer::Pass).because("no policy says who may release here"));
     };
@@ -56,6 +59,13 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
         }
     }
     Some(result)
+}
+
+/// Where no commit answers for what is asked, there is no evidence, and no evidence is never a pass.
+pub(super) fn unanswered(gate: &str) -> GateResult {
+    GateResult::new(gate, Answer::Wait)
+        .because("no commit of the range says who brought what is asked")
+        .needs("a commit that changes the descriptor, by somebody who may")
 }
 
 /// Whether the policy lets the committer of this commit speak for the environment.

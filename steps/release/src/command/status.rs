@@ -28,6 +28,12 @@ pub(super) async fn status(records: &Records, repo: &RepoArgs) -> Result<StepRep
             for environment in environments {
                 rows.extend(rows_of(desk, &environment)?);
             }
+            if let Some(stranger) = services
+                .iter()
+                .find(|service| rows.iter().all(|row| row.service != **service))
+            {
+                return Err(unknown(stranger, &rows));
+            }
             rows.retain(|row| services.is_empty() || services.contains(&row.service));
             Ok((desk.sight().config.project.clone(), rows))
         })
@@ -38,6 +44,16 @@ pub(super) async fn status(records: &Records, repo: &RepoArgs) -> Result<StepRep
         .summary(summary)
         .text(table(&rows));
     Ok(report.result(json!({"services": rows})))
+}
+
+/// A service that neither a branch nor the ledger knows is a slip of the hand; an empty table would say "nothing runs".
+fn unknown(stranger: &ServiceName, rows: &[Row]) -> Fault {
+    let known = rows.iter().map(|row| row.service.as_str());
+    let fault = Fault::usage(format!("there is no service `{stranger}`"));
+    match pilotage_diagnostic::nearest(stranger.as_str(), known) {
+        Some(near) => fault.help(format!("did you mean `{near}`?")),
+        None => fault.help("`pilotage-release status` without --service lists them all"),
+    }
 }
 
 fn rows_of(desk: &mut Desk, environment: &EnvironmentName) -> Result<Vec<Row>, Fault> {
