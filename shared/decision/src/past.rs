@@ -150,7 +150,8 @@ pub fn service(
 }
 
 /// How a release ended that neither proved what was asked nor rejected it.
-fn loose_end(release: &Release) -> Option<String> {
+#[must_use]
+pub fn loose_end(release: &Release) -> Option<String> {
     let id = &release.id;
     match &release.end.as_ref()?.how {
         Ending::Finished(finished) if finished.outcome == EndWord::Succeeded => None,

@@ -3,9 +3,19 @@
 use super::files::VERSIONS;
 use super::{Artifacts, Destination, Layout};
 
+/// A text as one word of a shell, so that a line can be pasted as it stands.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./~:@+,=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 /// The next steps, for a terminal.
 pub(super) fn steps(layout: &Layout) -> String {
-    let repository = layout.shown_directory();
+    let repository = word(&layout.shown_directory().to_string());
     let Some((first, one)) = layout.environments.first().zip(layout.services.first()) else {
         return String::new();
     };
@@ -68,4 +78,16 @@ Next:
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::word;
+
+    #[test]
+    fn a_path_stays_one_word_whatever_it_holds() {
+        assert_eq!(word("/srv/acme"), "/srv/acme");
+        assert_eq!(word("O;$(id)"), "'O;$(id)'");
+        assert_eq!(word("Ana's repository"), r"'Ana'\''s repository'");
+    }
 }

@@ -154,11 +154,22 @@ impl Present {
             self.satisfy.extend(gate.satisfy.iter().cloned());
         }
         if self.why.is_empty() && decision.verdict == Verdict::Accept {
-            self.why
-                .push("the gates let it through, and no release has begun yet".to_owned());
-            self.satisfy.push(
-                "a monitor that runs (`pilotage git-monitor run`), or `pilotage release run`".to_owned(),
-            );
+            let broken_off = state
+                .last()
+                .filter(|release| release.begun.commit == decision.commit)
+                .and_then(pilotage_decision::past::loose_end);
+            let (why, satisfy) = match broken_off {
+                Some(end) => (
+                    format!("the gates let it through, and {end}"),
+                    "another try: a monitor that runs makes it, or `pilotage release run`",
+                ),
+                None => (
+                    "the gates let it through, and no release has begun yet".to_owned(),
+                    "a monitor that runs (`pilotage git-monitor run`), or `pilotage release run`",
+                ),
+            };
+            self.why.push(why);
+            self.satisfy.push(satisfy.to_owned());
         }
     }
 
