@@ -13,20 +13,32 @@ use crate::status::{Row, table};
 /// What runs where.
 pub(super) async fn status(records: &Records, repo: &RepoArgs) -> Result<StepReport, Fault> {
     let (asked, services) = (repo.environment.clone(), repo.service.clone());
-    let (project, rows) = records
+    let (project, rows, frozen) = records
         .with(move |desk| {
             let environments = match asked {
                 Some(environment) => {
-                    // Known to pilotage.yaml, or a usage error that names the known ones.
-                    desk.sight().tip(&environment).map_err(Fault::from)?;
+                    // A branch that is gone still has a past; an environment that pilotage.yaml does not know has none.
+                    if desk.sight().config.environment(&environment).is_none() {
+                        desk.sight().tip(&environment).map_err(Fault::from)?;
+                    }
                     vec![environment]
                 }
                 None => desk.sight().environments(),
             };
             desk.ledger().refresh(&environments).map_err(of_ledger)?;
             let mut rows = Vec::new();
+            let mut frozen = Vec::new();
             for environment in environments {
                 rows.extend(rows_of(desk, &environment)?);
+                let monitor = desk.ledger().known_monitor(&environment).map_err(of_ledger)?;
+                frozen.extend(monitor.environment.frozen.as_ref().map(|frozen| {
+                    format!(
+                        "{environment} is frozen since {}: {}; nothing is released there until the branch is back or its tip is accepted \
+                         (`pilotage-git-monitor accept --env {environment}`)",
+                        frozen.since.strftime("%Y-%m-%d %H:%M:%SZ"),
+                        pilotage_diagnostic::printable(&frozen.reason)
+                    )
+                }));
             }
             if let Some(stranger) = services
                 .iter()
@@ -35,15 +47,16 @@ pub(super) async fn status(records: &Records, repo: &RepoArgs) -> Result<StepRep
                 return Err(unknown(stranger, &rows));
             }
             rows.retain(|row| services.is_empty() || services.contains(&row.service));
-            Ok((desk.sight().config.project.clone(), rows))
+            Ok((desk.sight().config.project.clone(), rows, frozen))
         })
         .await?;
     let summary = format!("{} services", rows.len());
-    let report = StepReport::passed()
-        .project(project)
-        .summary(summary)
-        .text(table(&rows));
-    Ok(report.result(json!({"services": rows})))
+    let mut text = table(&rows);
+    for line in &frozen {
+        text.push_str(&format!("{line}\n"));
+    }
+    let report = StepReport::passed().project(project).summary(summary).text(text);
+    Ok(report.result(json!({"services": rows, "frozen": frozen})))
 }
 
 /// A service that neither a branch nor the ledger knows is a slip of the hand; an empty table would say "nothing runs".
