@@ -19,13 +19,6 @@ use crate::table::{Row, Unit};
 use crate::world::{self, History, descriptor, run};
 use crate::{Measured, Trouble};
 
-const CONFIG: &str = "apiVersion: pilotage/v1
-project: bench
-targets:
-  box: {docker: {proxy: {haproxy: {api: /run/haproxy/admin.sock}}}}
-environments:
-  qa: {target: box, first: adopt}
-";
 const FILES: usize = 10_000;
 const COMMITS: usize = 20_000;
 /// Services were accepted so many commits ago, so that each decision has a range to answer for.
@@ -34,7 +27,10 @@ const PUSHES: usize = 7;
 
 pub(crate) fn measure(folder: &Path) -> Measured {
     let repository = BareRepository::init(&folder.join("env.git"));
-    repository.commit("main", NewCommit::new("Begin").file("pilotage.yaml", CONFIG));
+    repository.commit(
+        "main",
+        NewCommit::new("Begin").file("pilotage.yaml", world::ADOPTING),
+    );
     grow(&repository, 0..COMMITS - SINCE);
     let adopted = repository.id("qa");
     let mut monitor = world::step("pilotage-git-monitor", folder)?;

@@ -12,15 +12,6 @@ use crate::table::{Row, Unit};
 use crate::world::{self, History, PATIENCE, Running, SERVICES, descriptor, run, wait_for};
 use crate::{Measured, Trouble};
 
-const CONFIG: &str = "apiVersion: pilotage/v1
-project: bench
-targets:
-  box: {docker: {proxy: {haproxy: {api: /run/haproxy/admin.sock}}}}
-environments:
-  qa:    {target: box, first: adopt}
-  stage: {target: box, from: qa, first: adopt}
-  prod:  {target: box, from: stage, first: adopt}
-";
 const INTERVAL: Duration = Duration::from_millis(50);
 const TICKS: usize = 100;
 /// As many ticks in a row that cost one request each tell that nothing is left to do.
@@ -28,7 +19,10 @@ const QUIET: usize = 5;
 
 pub(crate) fn measure(folder: &Path) -> Measured {
     let repository = BareRepository::init(&folder.join("env.git"));
-    repository.commit("main", NewCommit::new("Begin").file("pilotage.yaml", CONFIG));
+    repository.commit(
+        "main",
+        NewCommit::new("Begin").file("pilotage.yaml", world::ADOPTING),
+    );
     let files: Vec<(String, String)> = (0..SERVICES)
         .map(|n| (world::path(n), descriptor(&format!("s{n}"), "1.4.2")))
         .collect();

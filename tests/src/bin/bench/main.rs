@@ -125,8 +125,12 @@ async fn bench(asked: Asked<'_>) -> ExitCode {
     let everything = async {
         for (name, _) in FIGURES {
             if asked.only.is_empty() || asked.only.contains(&name) {
-                complain(&format!("measuring {name} …"));
+                let begin = std::time::Instant::now();
                 let outcome = in_own_process(name).await;
+                complain(&format!(
+                    "{name}: measured in {:.1} s",
+                    begin.elapsed().as_secs_f64()
+                ));
                 table.add(name, outcome);
             }
         }

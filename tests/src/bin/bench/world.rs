@@ -156,6 +156,18 @@ environments:
     )
 }
 
+/// Three environments whose services are taken as running when they are first seen, and that grant what
+/// [`descriptor`] asks for.
+pub(crate) const ADOPTING: &str = "apiVersion: pilotage/v1
+project: bench
+targets:
+  box: {docker: {proxy: {haproxy: {api: /run/haproxy/admin.sock}}}}
+environments:
+  qa:    {target: box, first: adopt, allow: {secret_files: [/run/secrets]}}
+  stage: {target: box, first: adopt, from: qa, allow: {secret_files: [/run/secrets]}}
+  prod:  {target: box, first: adopt, from: stage, allow: {secret_files: [/run/secrets]}}
+";
+
 /// How many services the large repositories have.
 pub(crate) const SERVICES: usize = 1000;
 
