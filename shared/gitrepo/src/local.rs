@@ -23,13 +23,13 @@ pub(crate) fn push(
         .iter()
         .map(|update| from.oid(&update.new))
         .collect::<Result<_, _>>()?;
-    copy(from, &to, &tips)?;
+    copy(from, &to, updates, &tips)?;
     updates.iter().map(|update| swap(&to, update, patience)).collect()
 }
 
-/// Copies what `tips` need and the other side's refs do not already reach. Parents and contents come first, so an object
-/// that is there never lacks what it names, wherever the copying is cut off.
-fn copy(from: &Repository, to: &Repository, tips: &[Oid]) -> Result<(), Error> {
+/// Copies what `tips` need and the other side does not already reach. Parents and contents come first, so an object that
+/// is there never lacks what it names, wherever the copying is cut off.
+fn copy(from: &Repository, to: &Repository, updates: &[RefUpdate], tips: &[Oid]) -> Result<(), Error> {
     let read = |error| from.failed("read objects", error);
     let write = |error| to.failed("write objects", error);
     let source = from.git.odb().map_err(read)?;
@@ -40,12 +40,29 @@ fn copy(from: &Repository, to: &Repository, tips: &[Oid]) -> Result<(), Error> {
     for tip in tips {
         walk.push(*tip).map_err(read)?;
     }
-    for reference in to.git.references().map_err(write)?.flatten() {
+    let mut bounded = true;
+    for (update, tip) in updates.iter().zip(tips) {
         // What the other side has and we do not know cannot spare us anything.
-        if let Some(oid) = reference.target()
-            && from.git.find_commit(oid).is_ok()
+        let known = |oid: &Oid| from.git.find_commit(*oid).is_ok() && to.git.find_commit(*oid).is_ok();
+        match update
+            .expected
+            .as_ref()
+            .map(|expected| from.oid(expected))
+            .transpose()?
+            .filter(known)
         {
-            walk.hide(oid).map_err(read)?;
+            Some(expected) => walk.hide(expected).map_err(read)?,
+            // A commit without parents begins something new.
+            None => bounded &= from.git.find_commit(*tip).map_err(read)?.parent_count() == 0,
+        }
+    }
+    if !bounded {
+        for reference in to.git.references().map_err(write)?.flatten() {
+            if let Some(oid) = reference.target()
+                && from.git.find_commit(oid).is_ok()
+            {
+                walk.hide(oid).map_err(read)?;
+            }
         }
     }
     let mut copied = HashSet::new();
@@ -171,13 +188,9 @@ fn in_the_way(to: &Repository, update: &RefUpdate) -> Result<Option<String>, Err
             Err(error) => return Err(failed(error)),
         }
     }
-    let below = format!("{name}/");
-    for reference in to.git.references().map_err(failed)?.flatten() {
-        if reference.name_bytes().starts_with(below.as_bytes()) {
-            return Ok(Some(String::from_utf8_lossy(reference.name_bytes()).into_owned()));
-        }
-    }
-    Ok(None)
+    let below = to.git.references_glob(&format!("{name}/*"));
+    let first = below.map_err(failed)?.flatten().next();
+    Ok(first.map(|reference| String::from_utf8_lossy(reference.name_bytes()).into_owned()))
 }
 
 /// Moving a branch under somebody's working tree would make their files look changed.

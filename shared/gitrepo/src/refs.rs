@@ -58,7 +58,7 @@ impl RefPattern {
     /// Whether `name` is meant.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
-        if self.0.ends_with('/') {
+        if self.is_prefix() {
             name.starts_with(&self.0)
         } else {
             name == self.0
@@ -73,11 +73,16 @@ impl RefPattern {
 
     /// The same set as a git refspec; libgit2 takes a pattern only with a destination, which a download does not use.
     pub(crate) fn glob(&self) -> String {
-        if self.0.ends_with('/') {
+        if self.is_prefix() {
             format!("{0}*:{0}*", self.0)
         } else {
             self.0.clone()
         }
+    }
+
+    /// Whether it means all refs below a prefix.
+    pub(crate) fn is_prefix(&self) -> bool {
+        self.0.ends_with('/')
     }
 
     /// Exactly this ref.

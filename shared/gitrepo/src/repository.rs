@@ -101,17 +101,14 @@ impl Repository {
     }
 
     pub(crate) fn refs_matching(&self, patterns: &[RefPattern]) -> Result<Listing, Error> {
+        let failed = |error| self.failed("list the refs", error);
         let mut listing = Listing::empty(patterns);
-        let all = self
-            .git
-            .references()
-            .map_err(|error| self.failed("list the refs", error))?;
-        for reference in all {
+        let mut take = |reference: Result<git2::Reference<'_>, git2::Error>| {
             let reference = match reference {
                 Ok(reference) => reference,
                 // A ref that vanished while the list was read is no ref.
-                Err(error) if error.code() == ErrorCode::NotFound => continue,
-                Err(error) => return Err(self.failed("list the refs", error)),
+                Err(error) if error.code() == ErrorCode::NotFound => return Ok(()),
+                Err(error) => return Err(failed(error)),
             };
             let target = match reference.target() {
                 Some(target) => Some(target),
@@ -119,6 +116,16 @@ impl Repository {
             };
             if let Some(target) = target {
                 listing.take(reference.name_bytes(), &target.to_string());
+            }
+            Ok(())
+        };
+        // Only what is asked for is read: a ledger has thousands of refs, and most questions are about one.
+        for pattern in patterns {
+            if pattern.is_prefix() {
+                let all = self.git.references_glob(&format!("{}*", pattern.as_str()));
+                all.map_err(failed)?.try_for_each(&mut take)?;
+            } else {
+                take(self.git.find_reference(pattern.as_str()))?;
             }
         }
         Ok(listing)
