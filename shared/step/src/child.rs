@@ -5,15 +5,12 @@ use std::path::{Path, PathBuf};
 
 use crate::Env;
 
-/// Variables of the machine that every step needs: programs, home, language, time zone, temporary files, proxies, roots.
-const MACHINE: [&str; 17] = [
-    "PATH",
-    "HOME",
-    "USER",
-    "LANG",
-    "LC_ALL",
-    "TZ",
-    "TMPDIR",
+/// Variables of the machine that every program needs: programs, home, language, time zone, temporary files. None of them
+/// holds a secret.
+pub const HOST_VARIABLES: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR"];
+
+/// What every step needs besides: the cache, roots, and proxies, whose addresses may hold credentials.
+const STEP_VARIABLES: [&str; 10] = [
     "XDG_CACHE_HOME",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
@@ -36,7 +33,8 @@ pub fn child_environment(env: &Env, pass: &[&str]) -> Vec<(OsString, OsString)> 
     let wanted = |name: &OsStr| {
         let Some(name) = name.to_str() else { return false };
         let bare = name.strip_suffix("_FILE").unwrap_or(name);
-        MACHINE.contains(&name)
+        HOST_VARIABLES.contains(&name)
+            || STEP_VARIABLES.contains(&name)
             || EVERYWHERE.contains(&name)
             || pass.iter().any(|pattern| match pattern.strip_suffix('*') {
                 Some(prefix) => name.starts_with(prefix),

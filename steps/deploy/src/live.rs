@@ -58,6 +58,15 @@ pub struct Marker {
     pub release: Option<pilotage_name::ReleaseId>,
 }
 
+impl fmt::Display for Marker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.release {
+            Some(release) => write!(f, "release {release}"),
+            None => write!(f, "a deploy with fence {}", self.fence),
+        }
+    }
+}
+
 /// Where the traffic goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Serving {

@@ -22,6 +22,12 @@ pub trait Target {
     /// What this kind of target can do.
     fn capabilities(&self) -> Capabilities;
 
+    /// The digest of what the descriptor's version would run, as it lies there now.
+    ///
+    /// # Errors
+    /// When there is no such artifact or image, or none that this target could run.
+    async fn digest(&self, descriptor: &Descriptor) -> Result<String, TargetError>;
+
     /// Claims the service, against everyone else on this target. A claim with a higher fence ends the work of one with
     /// a lower fence, which may have been taken over while it stood still.
     ///

@@ -19,18 +19,7 @@ use pilotage_descriptor::{Descriptor, Source, parse};
 use pilotage_name::ServiceKey;
 use pilotage_secret::Secret;
 
-const PROCESS: Capabilities = Capabilities {
-    target: "process",
-    jobs: false,
-    limits: false,
-    replicas: 1,
-    images: false,
-    exec: false,
-    grpc: false,
-    sealed: false,
-    own_secrets: false,
-    reserved: &["PORT", "PORT_*"],
-};
+const PROCESS: Capabilities = pilotage_deploy::adapter::process::CAPABILITIES;
 
 const WEB: &str = r#"
 version: "1.1.0"

@@ -10,7 +10,9 @@ use pilotage_name::ServiceKey;
 use pilotage_outcome::{Change, Effects, Fault, StepReport};
 use rustix::process::Signal;
 
-use super::{KILL, POLL, ProcessService, processes};
+use super::front::end_front;
+use super::service::ProcessService;
+use super::{KILL, processes};
 use crate::desired::Labels;
 use crate::error::TargetError;
 use crate::front_door::{Ask, ask};
@@ -96,22 +98,6 @@ fn services(state: &Path) -> Result<Vec<ServiceKey>, TargetError> {
         .collect();
     keys.sort();
     Ok(keys)
-}
-
-async fn end_front(state: &Path) -> Result<(), TargetError> {
-    let Ok(answer) = ask(state, &Ask::Stop).await else {
-        return Ok(());
-    };
-    let until = tokio::time::Instant::now() + 2 * KILL;
-    while processes::process(answer.pid).is_some() {
-        if tokio::time::Instant::now() > until {
-            return Err(TargetError::Front {
-                reason: format!("(process {}) does not end", answer.pid),
-            });
-        }
-        tokio::time::sleep(POLL).await;
-    }
-    Ok(())
 }
 
 /// Processes that carry this state directory's label though their instance is gone.

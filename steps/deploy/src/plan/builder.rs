@@ -1,0 +1,177 @@
+//! Putting operations together in their order.
+
+use crate::desired::{HostAddress, Identity, Labels};
+use crate::live::{InstanceId, Live, State};
+use crate::operation::Operation;
+use crate::plan::digest::digest;
+use crate::plan::{Plan, Planned};
+use crate::risk::{Risk, RiskClass};
+use pilotage_name::ServiceKey;
+
+/// How many stopped instances are kept to go back to.
+pub const KEPT: usize = 2;
+
+/// A plan in the making.
+pub(super) struct Builder<'l> {
+    live: &'l Live,
+    pub(super) operations: Vec<Planned>,
+    pub(super) risks: Vec<Risk>,
+}
+
+impl<'l> Builder<'l> {
+    pub(super) fn new(live: &'l Live, labels: &Labels) -> Self {
+        let mut builder = Self {
+            live,
+            operations: Vec::new(),
+            risks: Vec::new(),
+        };
+        if live
+            .marker
+            .as_ref()
+            .is_none_or(|marker| marker.fence < labels.fence)
+        {
+            builder.add(
+                Operation::Mark { fence: labels.fence },
+                "older releases change nothing from here on",
+            );
+        }
+        builder
+    }
+
+    pub(super) fn add(&mut self, operation: Operation, why: &str) {
+        self.operations.push(Planned {
+            operation,
+            why: why.to_owned(),
+            risk: None,
+        });
+    }
+
+    pub(super) fn add_risky(&mut self, operation: Operation, why: &str, risk: RiskClass) {
+        self.operations.push(Planned {
+            operation,
+            why: why.to_owned(),
+            risk: Some(risk),
+        });
+    }
+
+    fn planned(&self, operation: Operation) -> bool {
+        self.operations
+            .iter()
+            .any(|planned| planned.operation == operation)
+    }
+
+    /// From `state` to serving. Whoever holds a host port that the instance needs has to go first.
+    pub(super) fn bring_up(&mut self, state: State, id: InstanceId, needs: &[HostAddress], why: &str) {
+        if state != State::Running {
+            for holder in &self.live.instances {
+                let Some(shared) = holder
+                    .host_addresses()
+                    .into_iter()
+                    .find(|held| needs.iter().any(|need| need.collides(held)))
+                else {
+                    continue;
+                };
+                if holder.id == id || !holder.holds() {
+                    continue;
+                }
+                let reason = format!("both need {shared}");
+                if holder.turn == 0 {
+                    self.add(Operation::Remove { instance: holder.id }, &reason);
+                    continue;
+                }
+                self.add_risky(
+                    Operation::Stop {
+                        instance: holder.id,
+                        undone: false,
+                    },
+                    &reason,
+                    RiskClass::Downtime,
+                );
+                self.risks.push(Risk {
+                    class: RiskClass::Downtime,
+                    path: "ports.publish".to_owned(),
+                    from: Some(format!("instance {}", holder.id)),
+                    to: Some(format!("instance {id}")),
+                    reason: format!("both need {shared}, so nobody serves from the stop of the old to the proof of the new"),
+                });
+            }
+            self.add(Operation::Start { instance: id }, why);
+        }
+        self.add(
+            Operation::Prove { instance: id },
+            "nothing serves before it is proved",
+        );
+        self.add(Operation::Switch { instance: id }, why);
+        self.add(Operation::Verify { instance: id }, "green means proof");
+    }
+
+    /// Stops what served, removes what never did, and keeps the last few to go back to.
+    pub(super) fn clean_up(&mut self, serving: InstanceId, undoing: Option<u64>) {
+        let others = || {
+            self.live
+                .instances
+                .iter()
+                .filter(|instance| instance.id != serving)
+        };
+        let mut stops = Vec::new();
+        let mut removals = Vec::new();
+        let mut kept: Vec<(bool, u64, InstanceId)> = Vec::new();
+        for instance in others() {
+            let id = instance.id;
+            if instance.turn == 0 || instance.state == State::Partial {
+                removals.push((id, "an earlier run left it, and it never served"));
+                continue;
+            }
+            // Going back takes back whatever this release made; without a fence, whatever serves now.
+            let undone = undoing.is_some_and(|fence| match fence {
+                0 => self.live.serving.is_some_and(|serving| serving.instance == id),
+                fence => instance.labels.fence == fence,
+            });
+            if instance.holds() || (undone && !instance.undone) {
+                stops.push((id, undone));
+            }
+            kept.push((!(undone || instance.undone), instance.turn, id));
+        }
+        kept.sort_unstable_by(|left, right| right.cmp(left));
+        removals.extend(
+            kept.iter()
+                .skip(KEPT)
+                .map(|(.., id)| (*id, "enough later ones are kept")),
+        );
+        for (id, undone) in stops {
+            let earlier = self.planned(Operation::Stop {
+                instance: id,
+                undone: false,
+            });
+            if !earlier || undone {
+                let why = if undone {
+                    "it is taken back"
+                } else {
+                    "it serves no longer"
+                };
+                self.add(Operation::Stop { instance: id, undone }, why);
+            }
+        }
+        for (id, why) in removals {
+            if !self.planned(Operation::Remove { instance: id }) {
+                self.add(Operation::Remove { instance: id }, why);
+            }
+        }
+    }
+
+    pub(super) fn finish(
+        self,
+        key: &ServiceKey,
+        identity: Option<&Identity>,
+        instance: Option<InstanceId>,
+    ) -> Plan {
+        Plan {
+            service: key.clone(),
+            digest: digest(key, identity, self.live, &self.operations),
+            operations: self.operations,
+            risks: self.risks,
+            instance,
+            before: self.live.serving.map(|serving| serving.instance),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Asking an instance, and holding what answers against what is wanted.
+
+use pilotage_outcome::{CheckOutcome, CheckResult};
+use pilotage_probe::Probe;
+
+use super::{Halt, Run};
+use crate::desired::Identity;
+use crate::live::InstanceId;
+use crate::operation::Operation;
+use crate::port::Target;
+use crate::prove::{Depth, prove};
+
+/// How often an instance is started anew because an address it had been given was taken.
+const STARTS: u32 = 3;
+
+impl<T: Target, P: Probe> Run<'_, T, P> {
+    /// Asks until it is well.
+    pub(super) async fn prove(
+        &self,
+        instance: InstanceId,
+        checks: &mut Vec<CheckResult>,
+    ) -> Result<(), Halt> {
+        let mut starts = 1;
+        loop {
+            let asked = prove(
+                self.target,
+                self.probe,
+                &self.desired.descriptor,
+                instance,
+                Depth::Whole,
+            );
+            let proved = self.cx.cancel.run(asked).await??;
+            if proved.ending.as_ref().is_some_and(|ending| ending.again) && starts < STARTS {
+                starts += 1;
+                tracing::warn!(
+                    "instance {instance}: an address it was given was taken meanwhile; it is started again"
+                );
+                let start = Operation::Start { instance };
+                self.cx
+                    .cancel
+                    .run(self.target.apply(&start, self.desired))
+                    .await??;
+                continue;
+            }
+            let reason = proved
+                .checks
+                .iter()
+                .find(|check| check.outcome != CheckOutcome::Passed)
+                .map(|check| format!("{}: {}", check.name, check.reason));
+            checks.extend(proved.checks);
+            return match reason {
+                None if proved.good => Ok(()),
+                reason => Err(Halt::No(format!(
+                    "instance {instance} is not well: {}",
+                    reason.unwrap_or_default()
+                ))),
+            };
+        }
+    }
+
+    /// Reads the proof back.
+    pub(super) async fn verify(
+        &self,
+        instance: InstanceId,
+        checks: &mut Vec<CheckResult>,
+    ) -> Result<(), Halt> {
+        let evidence = self.cx.cancel.run(self.target.evidence(instance)).await??;
+        let Identity {
+            digest,
+            version,
+            config_hash,
+        } = &self.desired.identity;
+        let mut found = vec![
+            compared("proof digest", digest, &evidence.identity.digest),
+            compared("proof version", version, &evidence.identity.version),
+            compared("proof config hash", config_hash, &evidence.identity.config_hash),
+        ];
+        found.push(match evidence.astray.is_empty() {
+            true => CheckResult::new("proof route", CheckOutcome::Passed),
+            false => CheckResult::new("proof route", CheckOutcome::Failed).reason(evidence.astray.join("; ")),
+        });
+        let asked = prove(
+            self.target,
+            self.probe,
+            &self.desired.descriptor,
+            instance,
+            Depth::Once,
+        );
+        let proved = self.cx.cancel.run(asked).await??;
+        found.extend(proved.checks.into_iter().map(|mut check| {
+            check.name = format!("proof {}", check.name);
+            check
+        }));
+        let bad = found
+            .iter()
+            .find(|check| check.outcome != CheckOutcome::Passed)
+            .map(|check| format!("{}: {}", check.name, check.reason));
+        checks.extend(found);
+        match bad {
+            None => Ok(()),
+            Some(reason) => Err(Halt::No(format!(
+                "instance {instance} serves and is not proved: {reason}"
+            ))),
+        }
+    }
+}
+
+fn compared(name: &str, wanted: &str, found: &str) -> CheckResult {
+    if wanted == found {
+        CheckResult::new(name, CheckOutcome::Passed).reason(found)
+    } else {
+        CheckResult::new(name, CheckOutcome::Failed).reason(format!("expected {wanted}, found {found}"))
+    }
+}

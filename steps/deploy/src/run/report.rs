@@ -1,0 +1,117 @@
+//! What a run tells.
+
+use pilotage_outcome::{Change, CheckOutcome, ExitCode, Outcome, StepReport};
+use pilotage_probe::Probe;
+use serde_json::json;
+
+use super::Run;
+use crate::desired::Identity;
+use crate::operation::Operation;
+use crate::port::Target;
+
+impl<T: Target, P: Probe> Run<'_, T, P> {
+    /// A report with everything that is known before the first effect.
+    pub(super) fn named(&self, mut report: StepReport) -> StepReport {
+        let labels = &self.desired.labels;
+        report.project = Some(self.desired.key.project.clone());
+        report.environment = Some(self.desired.key.environment.clone());
+        report.service = Some(self.desired.key.service.clone());
+        report.commit.clone_from(&labels.commit);
+        report.release.clone_from(&labels.release);
+        report.fence = (labels.fence > 0).then_some(labels.fence);
+        report.plan_digest(self.plan.digest.clone())
+    }
+
+    /// The plan, told and not had.
+    pub(super) fn dry(&self, detailed: bool) -> StepReport {
+        let mut report = self.named(StepReport::passed());
+        report.changes = self
+            .plan
+            .operations
+            .iter()
+            .filter(|planned| planned.operation.changes())
+            .map(|planned| change(planned.operation).detail(planned.why.clone()))
+            .collect();
+        report.summary = match self.plan.is_empty() {
+            true => "nothing to do".to_owned(),
+            false => format!("{} effects planned", report.changes.len()),
+        };
+        report.result = json!({"plan": self.plan, "unchanged": self.plan.is_empty()});
+        let report = report
+            .output("plan", self.plan.digest.clone())
+            .text(format!("{}\n", self.plan));
+        match (detailed, self.plan.is_empty(), self.plan.risks.is_empty()) {
+            (false, ..) | (true, true, _) => report,
+            (true, false, true) => report.exit_as(ExitCode::Changes),
+            (true, false, false) => report.exit_as(ExitCode::RiskyChanges),
+        }
+    }
+
+    /// What runs now, in words, data and outputs.
+    pub(super) async fn tell(&self, mut report: StepReport) -> StepReport {
+        let Identity {
+            digest,
+            version,
+            config_hash,
+        } = &self.desired.identity;
+        let service = &self.desired.key;
+        report = report.output("plan", self.plan.digest.clone());
+        let mut addresses = Vec::new();
+        let summary = match self.plan.instance {
+            Some(instance) => {
+                addresses = self.target.outputs(instance).await;
+                report = report
+                    .output("instance", instance.0.to_string())
+                    .output("digest", digest.clone())
+                    .output("version", version.clone())
+                    .output("config_hash", config_hash.clone());
+                let serves = match (report.outcome, self.plan.is_empty()) {
+                    (Outcome::Passed, true) => "serves already",
+                    (Outcome::Passed, false) => "serves",
+                    _ => "serves and is not proved",
+                };
+                format!("{service}: {version} {serves} as instance {instance}")
+            }
+            None if self.plan.is_empty() => format!("{service}: is retired already"),
+            None => format!("{service}: is retired"),
+        };
+        let shown: Vec<String> = addresses
+            .iter()
+            .map(|(name, address)| format!("{name}={address}"))
+            .collect();
+        for (name, address) in addresses {
+            report = report.output(name, address);
+        }
+        report.text = match shown.is_empty() {
+            true => format!("{summary}\n"),
+            false => format!("{summary} ({})\n", shown.join(", ")),
+        };
+        report.summary = match report
+            .checks
+            .iter()
+            .find(|check| check.outcome == CheckOutcome::Failed)
+        {
+            Some(check) => format!("{summary}: {}: {}", check.name, check.reason),
+            None => summary,
+        };
+        report.result = json!({"plan": self.plan, "unchanged": self.plan.is_empty()});
+        report
+    }
+}
+
+/// One effect that was had.
+pub(super) fn change(operation: Operation) -> Change {
+    let (action, subject) = match operation {
+        Operation::Mark { fence } => ("marked", format!("fence {fence}")),
+        Operation::OpenFront => ("started", "the front door".to_owned()),
+        Operation::Prepare { instance } => ("prepared", format!("instance {instance}")),
+        Operation::Start { instance } => ("started", format!("instance {instance}")),
+        Operation::Prove { instance } => ("proved", format!("instance {instance}")),
+        Operation::Switch { instance } => ("switched", format!("to instance {instance}")),
+        Operation::Verify { instance } => ("verified", format!("instance {instance}")),
+        Operation::Stop { instance, .. } => ("stopped", format!("instance {instance}")),
+        Operation::Remove { instance } => ("removed", format!("instance {instance}")),
+        Operation::Withdraw => ("freed", "the routes".to_owned()),
+    };
+    Change::new(action, subject)
+}
