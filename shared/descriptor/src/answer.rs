@@ -2,23 +2,74 @@
 
 use std::collections::BTreeMap;
 
-use pilotage_check::{HeaderName, JsonPath, Pattern, StatusSet, VersionSource};
+use pilotage_check::{HeaderName, HttpExpectation, JsonPath, Pattern, StatusSet, VersionSource};
 use pilotage_yaml::{Decode, Decoder, Diagnostic, Fields, Node};
 use schemars::SchemaGenerator;
+use serde::ser::SerializeMap;
 use serde_json::{Value, json};
 
 use crate::Host;
 
-/// The fields of a request and its answer, as they were written.
-pub(crate) struct Answer {
-    pub(crate) status: StatusSet,
-    pub(crate) version: Option<VersionSource>,
-    pub(crate) contains: Option<String>,
-    pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) host: Option<Host>,
+/// What a good answer to an HTTP request looks like, and what the request carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Good statuses, 200-299 when nothing was written.
+    pub status: StatusSet,
+    /// Where the answer says its version, which has to be the descriptor's.
+    pub version: Option<VersionSource>,
+    /// A text the body has to contain.
+    pub contains: Option<String>,
+    /// Request headers.
+    pub headers: BTreeMap<String, String>,
+    /// The Host header, when it is not the address or the route's.
+    pub host: Option<Host>,
 }
 
 impl Answer {
+    /// What the answer has to be when `version` is asked; of no importance where the answer says no version.
+    #[must_use]
+    pub fn expectation(&self, version: &str) -> HttpExpectation {
+        HttpExpectation {
+            status: self.status.clone(),
+            contains: self.contains.clone(),
+            version: self.version.clone().map(|source| (source, version.to_owned())),
+        }
+    }
+
+    /// The request's headers, as names and values.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Writes what is not left at its default.
+    pub(crate) fn serialize<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        let Self {
+            status,
+            version,
+            contains,
+            headers,
+            host,
+        } = self;
+        if *status != StatusSet::default() {
+            map.serialize_entry("status", status)?;
+        }
+        if let Some(version) = version {
+            map.serialize_entry("version", version)?;
+        }
+        if let Some(contains) = contains {
+            map.serialize_entry("contains", contains)?;
+        }
+        if !headers.is_empty() {
+            map.serialize_entry("headers", headers)?;
+        }
+        if let Some(host) = host {
+            map.serialize_entry("host", host)?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn take(fields: &mut Fields<'_>, cx: &mut Decoder) -> Option<Self> {
         let answer_status = fields.take("status", cx, status, || Some(StatusSet::default()));
         let answer_version = fields.take(

@@ -1,6 +1,4 @@
-use std::collections::BTreeMap;
-
-use pilotage_check::{StatusSet, VersionSource};
+use pilotage_check::{Expectation, Patience};
 use pilotage_quantity::Duration;
 use pilotage_yaml::{Decode, Decoder, Fields, Node, record};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -8,7 +6,6 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::Host;
 use crate::answer::{Answer, request_path};
 
 record! {
@@ -45,16 +42,8 @@ pub enum Ask {
     Http {
         /// Path and query.
         path: String,
-        /// Good statuses, 200-299 when nothing was written.
-        status: StatusSet,
-        /// Where the answer says its version, which has to be the descriptor's.
-        version: Option<VersionSource>,
-        /// A text the body has to contain.
-        contains: Option<String>,
-        /// Request headers.
-        headers: BTreeMap<String, String>,
-        /// The Host header, when it is not the address.
-        host: Option<Host>,
+        /// What the request carries, and what a good answer is.
+        answer: Answer,
     },
     /// A TCP connection.
     Tcp,
@@ -68,6 +57,43 @@ pub enum Ask {
         /// Program and arguments.
         argv: Vec<String>,
     },
+}
+
+impl Ask {
+    /// The key it has in a descriptor.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Http { .. } => "http",
+            Self::Tcp => "tcp",
+            Self::Grpc { .. } => "grpc",
+            Self::Exec { .. } => "exec",
+        }
+    }
+
+    /// What has to come back when `version` is asked; nothing where the question is not asked over a connection of ours.
+    #[must_use]
+    pub fn expectation(&self, version: &str) -> Option<Expectation> {
+        match self {
+            Self::Http { answer, .. } => Some(Expectation::Http(answer.expectation(version))),
+            Self::Tcp => Some(Expectation::Tcp),
+            Self::Grpc { .. } | Self::Exec { .. } => None,
+        }
+    }
+}
+
+impl Healthcheck {
+    /// How long and how often is asked.
+    #[must_use]
+    pub fn patience(&self) -> Patience {
+        Patience {
+            interval: self.interval,
+            try_timeout: self.try_timeout,
+            threshold: self.threshold,
+            retries: self.retries,
+            ..Patience::new(self.timeout)
+        }
+    }
 }
 
 const CHOICES: &[&str] = &["http", "tcp", "grpc", "exec"];
@@ -117,14 +143,7 @@ impl Decode for Endpoint {
 fn http(path: Option<String>, port: Option<Option<String>>, answer: Option<Answer>) -> Option<Endpoint> {
     let answer = answer?;
     Some(Endpoint {
-        ask: Ask::Http {
-            path: path?,
-            status: answer.status,
-            version: answer.version,
-            contains: answer.contains,
-            headers: answer.headers,
-            host: answer.host,
-        },
+        ask: Ask::Http { path: path?, answer },
         port: port?,
     })
 }
@@ -148,33 +167,12 @@ impl Serialize for Endpoint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         match &self.ask {
-            Ask::Http {
-                path,
-                status,
-                version,
-                contains,
-                headers,
-                host,
-            } => {
+            Ask::Http { path, answer } => {
                 map.serialize_entry("http", path)?;
                 if let Some(port) = &self.port {
                     map.serialize_entry("port", port)?;
                 }
-                if *status != StatusSet::default() {
-                    map.serialize_entry("status", status)?;
-                }
-                if let Some(version) = version {
-                    map.serialize_entry("version", version)?;
-                }
-                if let Some(contains) = contains {
-                    map.serialize_entry("contains", contains)?;
-                }
-                if !headers.is_empty() {
-                    map.serialize_entry("headers", headers)?;
-                }
-                if let Some(host) = host {
-                    map.serialize_entry("host", host)?;
-                }
+                answer.serialize(&mut map)?;
             }
             Ask::Tcp => map.serialize_entry("tcp", &self.port)?,
             Ask::Grpc { service } => {

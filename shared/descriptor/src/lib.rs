@@ -46,6 +46,7 @@ mod version;
 mod view;
 mod write;
 
+pub use answer::Answer;
 pub use descriptor::{Descriptor, Kind, Maintainer, Notify, Regression, Resources, Signal, State, Stop};
 pub use email::is_email;
 pub use file::FileSource;

@@ -1,13 +1,9 @@
-use std::collections::BTreeMap;
-
-use pilotage_check::{StatusSet, VersionSource};
 use pilotage_yaml::{Decode, Decoder, Fields, Node, words};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::Host;
 use crate::answer::{Answer, is_request_path};
 
 /// One request of the smoke test and what its answer has to be.
@@ -21,18 +17,10 @@ pub struct SmokeRequest {
     pub path: String,
     /// The name of the port that is asked; none when `path` is a URL.
     pub port: Option<String>,
-    /// The Host header, when it is not the route's.
-    pub host: Option<Host>,
-    /// Request headers.
-    pub headers: BTreeMap<String, String>,
     /// The request's body.
     pub body: Option<String>,
-    /// Good statuses, 200-299 when nothing was written.
-    pub status: StatusSet,
-    /// A text the body has to contain.
-    pub contains: Option<String>,
-    /// Where the answer says its version, which has to be the descriptor's.
-    pub version: Option<VersionSource>,
+    /// What the request carries, and what a good answer is.
+    pub answer: Answer,
 }
 
 words! {
@@ -85,18 +73,13 @@ impl Decode for SmokeRequest {
         fields.finish(cx);
         let (method, value) = choice?;
         let path = target(value, cx);
-        let answer = answer?;
         Some(Self {
             name: name?,
             method: method.parse().ok()?,
             path: path?,
             port: port?,
-            host: answer.host,
-            headers: answer.headers,
             body: body?,
-            status: answer.status,
-            contains: answer.contains,
-            version: answer.version,
+            answer: answer?,
         })
     }
 }
@@ -132,24 +115,10 @@ impl Serialize for SmokeRequest {
         if let Some(port) = &self.port {
             map.serialize_entry("port", port)?;
         }
-        if let Some(host) = &self.host {
-            map.serialize_entry("host", host)?;
-        }
-        if !self.headers.is_empty() {
-            map.serialize_entry("headers", &self.headers)?;
-        }
         if let Some(body) = &self.body {
             map.serialize_entry("body", body)?;
         }
-        if self.status != StatusSet::default() {
-            map.serialize_entry("status", &self.status)?;
-        }
-        if let Some(contains) = &self.contains {
-            map.serialize_entry("contains", contains)?;
-        }
-        if let Some(version) = &self.version {
-            map.serialize_entry("version", version)?;
-        }
+        self.answer.serialize(&mut map)?;
         map.end()
     }
 }

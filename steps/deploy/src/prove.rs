@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use pilotage_check::{Expectation, HttpExpectation, Patience};
+use pilotage_check::{Expectation, Patience};
 use pilotage_descriptor::{Ask, Descriptor, Healthcheck};
 use pilotage_outcome::{Attempt, CheckOutcome, CheckResult};
 use pilotage_probe::{Address, Endpoint, HttpRequest, Probe, Question, Scheme, Watched, watch};
@@ -123,39 +123,30 @@ async fn questions<T: Target>(
 }
 
 fn question(ask: &Ask, port: &str, descriptor: &Descriptor, at: SocketAddr) -> Result<Endpoint, String> {
-    match ask {
-        Ask::Http {
-            path,
-            status,
-            version,
-            contains,
-            headers,
-            host,
-        } => {
-            let authority = host
+    let expectation = ask
+        .expectation(descriptor.version.as_str())
+        .ok_or("cannot be asked this way")?;
+    let (name, question) = match ask {
+        Ask::Http { path, answer } => {
+            let authority = answer
+                .host
                 .as_ref()
                 .map_or_else(|| at.to_string(), |host| host.as_str().to_owned());
-            let headers = headers
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str()));
-            let request = HttpRequest::get(Scheme::Http, &authority, path, headers)
+            let request = HttpRequest::get(Scheme::Http, &authority, path, answer.headers())
                 .map_err(|error| format!("cannot be asked: {error}"))?;
-            Ok(Endpoint {
-                name: format!("http {path} on {port}"),
-                at: address(at),
-                question: Question::Http(Box::new(request)),
-                expectation: Expectation::Http(HttpExpectation {
-                    status: status.clone(),
-                    contains: contains.clone(),
-                    version: version
-                        .clone()
-                        .map(|source| (source, descriptor.version.as_str().to_owned())),
-                }),
-            })
+            (
+                format!("http {path} on {port}"),
+                Question::Http(Box::new(request)),
+            )
         }
-        Ask::Tcp => Ok(tcp(format!("tcp {port}"), address(at))),
-        Ask::Grpc { .. } | Ask::Exec { .. } => Err("cannot be asked this way".to_owned()),
-    }
+        _ => (format!("tcp {port}"), Question::Tcp),
+    };
+    Ok(Endpoint {
+        name,
+        at: address(at),
+        question,
+        expectation,
+    })
 }
 
 fn address(at: SocketAddr) -> Address {
@@ -180,12 +171,8 @@ fn accepting() -> Patience {
 
 fn patience(healthcheck: &Healthcheck, depth: Depth) -> Patience {
     let whole = Patience {
-        interval: healthcheck.interval,
-        try_timeout: healthcheck.try_timeout,
-        threshold: healthcheck.threshold,
-        retries: healthcheck.retries,
         while_refused: Some(WHILE_REFUSED),
-        ..Patience::new(healthcheck.timeout)
+        ..healthcheck.patience()
     };
     match depth {
         Depth::Whole => whole,

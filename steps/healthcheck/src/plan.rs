@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use pilotage_check::{Expectation, HttpExpectation, JsonPath, Patience, VersionSource};
-use pilotage_descriptor::{Ask, Descriptor, Endpoint as Described, Healthcheck, Port, Publish, Route, State};
+use pilotage_descriptor::{Ask, Descriptor, Endpoint as Described, Port, Publish, Route, State};
 use pilotage_probe::{Address, Endpoint, HttpRequest, Question, RequestError, Scheme};
 use pilotage_quantity::Duration;
 
@@ -149,7 +149,7 @@ pub fn plan_of_descriptor(
             return Ok(plan);
         }
     };
-    plan.patience = patience(patience_of(check), request);
+    plan.patience = patience(check.patience(), request);
     let finder = Finder {
         descriptor,
         places,
@@ -171,16 +171,6 @@ pub fn plan_of_descriptor(
     }
     distinguish(&mut plan.endpoints);
     Ok(plan)
-}
-
-fn patience_of(check: &Healthcheck) -> Patience {
-    Patience {
-        interval: check.interval,
-        try_timeout: check.try_timeout,
-        threshold: check.threshold,
-        retries: check.retries,
-        ..Patience::new(check.timeout)
-    }
 }
 
 /// With the limits that were said on the command line.
@@ -239,28 +229,19 @@ impl Finder<'_> {
         index: usize,
         described: &Described,
     ) -> Result<Result<EndpointPlan, SkippedEndpoint>, PlanError> {
-        let unsupported = |kind| PlanError::Unsupported { index, kind };
-        let port = || {
-            let name = described.port.as_deref().unwrap_or_default();
-            self.descriptor.port(name).ok_or_else(|| PlanError::NoPort {
-                port: name.to_owned(),
-            })
+        let Some(expectation) = described.ask.expectation(self.version) else {
+            return Err(PlanError::Unsupported {
+                index,
+                kind: described.ask.word(),
+            });
         };
-        let (name, port) = match &described.ask {
-            Ask::Grpc { .. } => return Err(unsupported("grpc")),
-            Ask::Exec { .. } => return Err(unsupported("exec")),
-            Ask::Tcp => {
-                let port = port()?;
-                (format!("tcp {}", port.name), port)
-            }
-            Ask::Http { path, .. } => {
-                let port = port()?;
-                (format!("http {path} ({})", port.name), port)
-            }
-        };
-        let path = match &described.ask {
-            Ask::Http { path, .. } => path,
-            _ => "/",
+        let name = described.port.as_deref().unwrap_or_default();
+        let port = self.descriptor.port(name).ok_or_else(|| PlanError::NoPort {
+            port: name.to_owned(),
+        })?;
+        let (name, path) = match &described.ask {
+            Ask::Http { path, .. } => (format!("http {path} ({})", port.name), path.as_str()),
+            _ => (format!("tcp {}", port.name), "/"),
         };
         let route = route(port, path);
         let Some(found) = self.find(port, route)? else {
@@ -270,34 +251,19 @@ impl Finder<'_> {
             );
             return Ok(Err(SkippedEndpoint { name, reason }));
         };
-        let (question, expectation) = match &described.ask {
-            Ask::Http {
-                path,
-                status,
-                version,
-                contains,
-                headers,
-                host,
-            } => {
+        let question = match &described.ask {
+            Ask::Http { path, answer } => {
                 // As a user's request names it: the route's host, which the front door needs to find the service.
-                let authority = match (host, route) {
+                let authority = match (&answer.host, route) {
                     (Some(host), _) => bracketed(host.as_str()),
                     (None, Some(route)) => bracketed(route.host.as_str()),
                     (None, None) => found.at.to_string(),
                 };
-                let headers = headers
-                    .iter()
-                    .map(|(name, value)| (name.as_str(), value.as_str()));
-                let request = HttpRequest::get(found.scheme, &authority, path, headers)
+                let request = HttpRequest::get(found.scheme, &authority, path, answer.headers())
                     .map_err(|source| PlanError::Endpoint { index, source })?;
-                let expectation = HttpExpectation {
-                    status: status.clone(),
-                    contains: contains.clone(),
-                    version: version.clone().map(|source| (source, self.version.to_owned())),
-                };
-                (Question::Http(Box::new(request)), Expectation::Http(expectation))
+                Question::Http(Box::new(request))
             }
-            _ => (Question::Tcp, Expectation::Tcp),
+            _ => Question::Tcp,
         };
         Ok(Ok(EndpointPlan {
             endpoint: Endpoint {
