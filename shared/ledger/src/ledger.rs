@@ -21,6 +21,10 @@ use crate::text::one_line;
 /// How often a write is tried again when others were first.
 pub(crate) const TRIES: u32 = 8;
 
+/// How many refs are moved in one push. A first event takes about a kilobyte, and many front ends of git servers refuse
+/// a request of more than a megabyte (nginx does by default).
+const MOST_AT_ONCE: usize = 500;
+
 /// The record of decisions and releases of one project, in the environment repository or in one of its own.
 ///
 /// All calls block on disk and network. Reading starts with one listing; what is known already is not fetched again.
@@ -258,31 +262,52 @@ impl Ledger {
         })?)
     }
 
-    /// Moves refs, each by compare-and-swap, in one push.
+    /// Moves refs, each by compare-and-swap, in one push, or in several where they are very many.
+    ///
+    /// # Errors
+    /// None of them was moved.
     pub(crate) fn swap(&mut self, updates: &[RefUpdate]) -> Result<Vec<Swap>, LedgerError> {
-        if updates.is_empty() {
-            return Ok(Vec::new());
-        }
-        let results = self.remote.push(&self.cache, updates)?;
-        Ok(updates
-            .iter()
-            .zip(results)
-            .map(|(update, result)| match result {
-                UpdateResult::Done => {
-                    self.tips.insert(update.name.clone(), Some(update.new.clone()));
-                    Swap::Done
+        let mut swaps = Vec::with_capacity(updates.len());
+        for some in updates.chunks(MOST_AT_ONCE) {
+            match self.remote.push(&self.cache, some) {
+                Ok(results) => {
+                    let pairs = some.iter().zip(results);
+                    swaps.extend(pairs.map(|(update, result)| self.swapped(update, result)));
                 }
-                UpdateResult::Moved { .. } => Swap::Moved,
-                UpdateResult::Refused(text) => Swap::Failed(LedgerError::Refused {
-                    name: update.name.clone(),
-                    text: one_line(&text),
-                }),
-                UpdateResult::Unknown(text) => Swap::Unsettled(LedgerError::Unsettled {
-                    name: update.name.clone(),
-                    text: one_line(&text),
-                }),
-            })
-            .collect())
+                Err(error) if swaps.is_empty() => return Err(error.into()),
+                // Others were moved, and that must be told; nothing more is sent to where nothing arrives.
+                Err(error) => {
+                    let text = one_line(&error.to_string());
+                    let rest = updates[swaps.len()..].iter();
+                    swaps.extend(rest.map(|update| {
+                        Swap::Unsettled(LedgerError::Unsettled {
+                            name: update.name.clone(),
+                            text: text.clone(),
+                        })
+                    }));
+                    break;
+                }
+            }
+        }
+        Ok(swaps)
+    }
+
+    fn swapped(&mut self, update: &RefUpdate, result: UpdateResult) -> Swap {
+        match result {
+            UpdateResult::Done => {
+                self.tips.insert(update.name.clone(), Some(update.new.clone()));
+                Swap::Done
+            }
+            UpdateResult::Moved { .. } => Swap::Moved,
+            UpdateResult::Refused(text) => Swap::Failed(LedgerError::Refused {
+                name: update.name.clone(),
+                text: one_line(&text),
+            }),
+            UpdateResult::Unknown(text) => Swap::Unsettled(LedgerError::Unsettled {
+                name: update.name.clone(),
+                text: one_line(&text),
+            }),
+        }
     }
 
     /// The same for one ref: whether it moved. `false`: somebody else was first.

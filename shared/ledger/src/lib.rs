@@ -33,7 +33,8 @@ pub use release::event::{
     Abandoned, Adopted, Affirmed, Begun, Effects, EndWord, Event, EventError, Finished, Proof, Rejected,
     Stage, Trigger, TriggerKind, Undone, What,
 };
-pub use release::lease::{Abandon, Append, Lease, Note, Noted, Standing};
+pub use release::lease::{Abandon, Append, Lease, Standing};
+pub use release::note::{Note, Noted};
 pub use release::state::{Asked, End, Ending, Held, Misfit, Proved, Rejection, Release, ReleaseState};
 
 /// The published schema of release events.

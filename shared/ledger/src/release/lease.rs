@@ -7,10 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::chain::ReleaseChain;
-use super::event::{Abandoned, Adopted, Affirmed, Event, Finished, Rejected, Undone, What};
+use super::event::{Abandoned, Affirmed, Event, Finished, Undone, What};
 use super::state::Ending;
 use crate::error::LedgerError;
-use crate::holder::Holder;
 use crate::ledger::{Ledger, TRIES};
 use crate::place;
 use crate::text::one_line;
@@ -62,29 +61,6 @@ pub enum Abandon {
     NotRunning {
         /// What runs instead.
         running: Option<ReleaseId>,
-    },
-}
-
-/// Something to be noted while nothing runs.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Note {
-    /// What runs was taken over as it is.
-    Adopted(Adopted),
-    /// A version is not to run here.
-    Rejected(Rejected),
-}
-
-/// The answer to [`Ledger::note`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum Noted {
-    /// It is written.
-    Done,
-    /// A release runs; end or abandon it first.
-    HeldBy {
-        /// The release.
-        release: ReleaseId,
-        /// Its holder.
-        holder: Holder,
     },
 }
 
@@ -199,45 +175,6 @@ impl Ledger {
                 },
             )? {
                 return Ok(Abandon::Done(id));
-            }
-        }
-        Err(LedgerError::Contended { name, tries: TRIES })
-    }
-
-    /// Writes down an adoption or a rejection while nothing runs.
-    ///
-    /// # Errors
-    /// The repository could not be asked or told.
-    pub fn note(
-        &mut self,
-        environment: &EnvironmentName,
-        service: &ServiceName,
-        note: &Note,
-    ) -> Result<Noted, LedgerError> {
-        let name = place::release(environment, service)?;
-        for _ in 0..TRIES {
-            let chain = self.release(environment, service)?;
-            self.refuse_unbelieved(&name, &chain)?;
-            if let Some(running) = &chain.state().running {
-                return Ok(Noted::HeldBy {
-                    release: running.id.clone(),
-                    holder: running.begun.holder.clone(),
-                });
-            }
-            let what = match note {
-                Note::Adopted(adopted) => What::Adopted(Box::new(adopted.clone())),
-                Note::Rejected(rejected) => What::Rejected(rejected.clone()),
-            };
-            if self.add(
-                &name,
-                &chain,
-                Event {
-                    release: chain.state().newest(),
-                    at: self.clock.now(),
-                    what,
-                },
-            )? {
-                return Ok(Noted::Done);
             }
         }
         Err(LedgerError::Contended { name, tries: TRIES })

@@ -5,4 +5,5 @@ pub(crate) mod chain;
 pub(crate) mod event;
 pub(crate) mod lease;
 pub(crate) mod message;
+pub(crate) mod note;
 pub(crate) mod state;

@@ -7,6 +7,8 @@ mod http;
 #[cfg(test)]
 mod monitor;
 #[cfg(test)]
+mod notes;
+#[cfg(test)]
 mod race;
 #[cfg(test)]
 mod releases;
