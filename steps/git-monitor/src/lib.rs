@@ -2,6 +2,7 @@
 
 mod accept;
 mod adapter;
+mod adopt;
 mod args;
 mod explain;
 mod news;

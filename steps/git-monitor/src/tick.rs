@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pilotage_config::{First, Mode};
 use pilotage_decision::{Decided, Desk, Recorded, descriptors, past};
 use pilotage_gate::{Decision, FirstSight, History, Verdict};
-use pilotage_ledger::{Adopted, EnvironmentRecord, Frozen, Holder, Monitor, Note, Noted};
+use pilotage_ledger::{EnvironmentRecord, Frozen, Holder, Monitor};
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 use pilotage_outcome::Fault;
 use serde_json::json;
@@ -252,9 +252,7 @@ impl Look<'_> {
         }
         // Noted before the decision, so that a monitor that dies in between adopts the rest when it starts anew: what is
         // noted already counts as running then.
-        for one in news.iter().filter(|one| one.decision.verdict == Verdict::Adopt) {
-            remarks.extend(self.adopt(environment, one)?);
-        }
+        remarks.extend(self.adopt(environment, &news)?);
         let mut data = json!({"from": monitor.environment.seen, "to": tip});
         if !misnamed.is_empty() {
             data["misnamed"] = json!(misnamed);
@@ -361,40 +359,6 @@ impl Look<'_> {
                 ..Seen::default()
             })),
         }
-    }
-
-    /// Writes down that what the branch asks for runs already. What hinders it is told and does not stop the others.
-    fn adopt(&mut self, environment: &EnvironmentName, one: &Decided) -> Result<Option<String>, Fault> {
-        let descriptors::Resolved::Valid(valid) = &one.resolved else {
-            return Ok(None);
-        };
-        let sight = self.desk.sight();
-        let service = &one.decision.service;
-        let adopted = Adopted {
-            service: pilotage_name::ServiceKey {
-                project: sight.config.project.clone(),
-                environment: environment.clone(),
-                service: service.clone(),
-            },
-            commit: one.decision.commit.clone(),
-            config_commit: sight.config_commit.clone(),
-            descriptor: valid.digest.clone(),
-            config: valid.descriptor.config_hash(),
-            version: valid.descriptor.version.to_string(),
-            proof: None,
-            by: "first sight".to_owned(),
-            reason: "the environment's owner said that it runs already".to_owned(),
-        };
-        let noted = self
-            .desk
-            .ledger()
-            .note(environment, service, &Note::Adopted(adopted));
-        Ok(match noted.map_err(pilotage_decision::fault::of_ledger)? {
-            Noted::Done => None,
-            Noted::HeldBy { release, holder } => Some(format!(
-                "{service} is not adopted: {release} runs, held by {holder}"
-            )),
-        })
     }
 }
 

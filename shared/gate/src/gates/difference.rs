@@ -2,6 +2,7 @@
 
 use super::Case;
 use crate::decision::{Answer, GateResult};
+use crate::evidence::FirstSight;
 
 pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
     const GATE: &str = "difference";
@@ -23,6 +24,7 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
             held.rejected.version
         ));
     }
+    let adopts = evidence.first_sight == FirstSight::Adopt;
     let runs = |digest: &str| {
         evidence
             .running
@@ -46,6 +48,10 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
                     "what is asked was accepted at {at} and was not released yet"
                 )),
             }
+        }
+        // Noted as running by an adoption that was cut off before its decision was recorded.
+        (None, Some(running)) if running.digest == asked.digest && adopts => {
+            pass(format!("version {} runs already, as asked", running.version))
         }
         (None, Some(running)) if running.digest == asked.digest => {
             nothing(format!("version {} runs already, as asked", running.version))

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod accept;
+mod adopt;
 mod trouble;
 mod watch;
 mod world;
