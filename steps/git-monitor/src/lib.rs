@@ -4,6 +4,7 @@ mod accept;
 mod adapter;
 mod adopt;
 mod args;
+mod ending;
 mod explain;
 mod news;
 mod open;

@@ -199,6 +199,8 @@ pub(crate) fn orders(environment: &EnvironmentName, open: &[(ServiceName, Commit
 
 #[cfg(test)]
 mod tests {
+    use pilotage_ledger::{Abandoned, Effects, End, Finished};
+
     use super::*;
 
     fn commit(digit: char) -> CommitId {
@@ -272,6 +274,63 @@ mod tests {
         assert!(!is_anothers(true, false, at, now), "we wrote it");
         assert!(!is_anothers(false, true, at, now), "it is dead");
         assert!(!is_anothers(false, false, at, at + SignedDuration::from_secs(60)));
+    }
+
+    fn ended(at: char, how: Ending) -> Release {
+        let id = "qa.shop.1".parse().unwrap();
+        let begun = serde_json::json!({
+            "service": {"project": "acme", "environment": "qa", "service": "shop"}, "fence": 1,
+            "commit": commit(at), "config_commit": commit('c'), "policy": "p", "descriptor": "d", "config": "v1:0",
+            "version": "1.0.0", "trigger": {"kind": "monitor", "by": "ana"},
+            "holder": {"kind": "process", "host": "h", "boot": "b", "pid": 1, "started": 1},
+            "expires": "2026-01-01T12:00:00Z",
+        });
+        let at: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        Release {
+            id,
+            begun_at: at,
+            begun: serde_json::from_value(begun).unwrap(),
+            undone: None,
+            end: Some(End { at, how }),
+        }
+    }
+
+    #[test]
+    fn only_a_release_that_came_to_an_answer_is_closed() {
+        let finished = |outcome| {
+            Ending::Finished(Box::new(Finished {
+                outcome,
+                effects: Effects::None,
+                stages: vec![],
+                plan: None,
+                proof: None,
+                reason: vec![],
+                undone: false,
+            }))
+        };
+        let abandoned = |takeover| {
+            Ending::Abandoned(Abandoned {
+                by: "ana".to_owned(),
+                reason: "x".to_owned(),
+                takeover,
+            })
+        };
+        let after = |how| {
+            let mut state = ReleaseState::new("qa".parse().unwrap(), "shop".parse().unwrap());
+            state.history.push(ended('a', how));
+            progress(&commit('a'), Some(&state), &|one, other| one == other, &|_| false)
+        };
+        for (how, expected) in [
+            (finished(EndWord::Succeeded), Progress::Closed),
+            (finished(EndWord::Failed), Progress::Closed),
+            (finished(EndWord::Cancelled), Progress::Open),
+            (finished(EndWord::Unavailable), Progress::Open),
+            (finished(EndWord::Internal), Progress::Open),
+            (abandoned(false), Progress::Closed),
+            (abandoned(true), Progress::Open),
+        ] {
+            assert_eq!(after(how.clone()), expected, "{how:?}");
+        }
     }
 
     #[test]

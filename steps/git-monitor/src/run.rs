@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use pilotage_config::First;
-use pilotage_outcome::{Change, Class, Effects, Fault, StepReport};
+use pilotage_outcome::{Change, CheckOutcome, CheckResult, Class, Effects, Fault, Outcome, StepReport};
 use pilotage_quantity::Duration;
 use pilotage_step::{Context, RepoArgs};
 use serde_json::json;
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::args::{Args, Command};
 use crate::open::{blocking, watch};
 use crate::watch::{Looked, Watch, told};
-use crate::{accept, explain};
+use crate::{accept, ending, explain};
 
 /// How often releases that were started are asked whether they ended.
 const ASK_CHILDREN: std::time::Duration = std::time::Duration::from_millis(50);
@@ -59,17 +59,27 @@ async fn once(
     let (mut watch, looked) = look(watch, cx).await?;
     let looked = looked?;
     Said::default().say(&looked, cx);
+    let mut releases: Vec<CheckResult> = looked
+        .unstarted
+        .iter()
+        .map(|(order, why)| ending::not_started(order, why))
+        .collect();
     while watch.voice.is_busy() || (!no_wait && watch.trigger.running() > 0) {
         cx.cancel.run(tokio::time::sleep(ASK_CHILDREN)).await?;
-        watch.reap();
+        let local = watch.trigger.is_local();
+        let ended = watch.reap();
+        if !no_wait {
+            releases.extend(ended.iter().map(|ended| ending::ended(ended, local)));
+        }
     }
     let project = watch.desk.sight().config.project.clone();
     blocking(cx, move || watch.note_all_told()).await?;
-    Ok(report(looked).project(project))
+    Ok(report(looked, releases).project(project))
 }
 
-/// What one look came to, as the report of the step. An environment that could not be decided is no verdict.
-fn report(looked: Looked) -> StepReport {
+/// What one look and the releases that were waited for came to, as the report of the step. An environment that could not
+/// be decided is no verdict.
+fn report(looked: Looked, releases: Vec<CheckResult>) -> StepReport {
     let count = looked.decisions.len();
     let summary = match count {
         0 => "nothing new".to_owned(),
@@ -82,11 +92,21 @@ fn report(looked: Looked) -> StepReport {
         .map(|(environment, fault)| format!("{environment} cannot be decided: {}", told(fault)))
         .collect();
     let nothing = count == 0 && looked.started.is_empty();
+    let bad: Vec<String> = releases
+        .iter()
+        .filter(|release| release.outcome.outcome() != Outcome::Passed)
+        .map(|release| format!("{}: {}", release.name, release.reason))
+        .collect();
+    let ends: Vec<CheckOutcome> = releases.iter().map(|release| release.outcome).collect();
+    let released = StepReport::of_checks(releases);
     let mut report = match looked.undecided.into_iter().next() {
-        None => StepReport::passed().summary(summary),
-        Some((_, fault)) => fault
-            .into_report(StepReport::passed())
-            .summary(undecided.join("; ")),
+        None if bad.is_empty() => released.summary(summary),
+        None => released.summary(format!("{summary}; {}", bad.join("; "))),
+        Some((_, fault)) => {
+            let outcome = ending::worst(fault.class, ends);
+            let summary = [undecided.clone(), bad].concat().join("; ");
+            fault.into_report(released).outcome(outcome).summary(summary)
+        }
     };
     report = report.effects(if nothing { Effects::None } else { Effects::Complete });
     for order in &looked.started {

@@ -48,6 +48,8 @@ pub(crate) struct Looked {
     pub(crate) decisions: Vec<Decision>,
     pub(crate) remarks: Vec<String>,
     pub(crate) started: Vec<Order>,
+    /// Releases that could not be started, and why.
+    pub(crate) unstarted: Vec<(Order, String)>,
     /// Environments that could not be decided; the others were.
     pub(crate) undecided: Vec<(EnvironmentName, Fault)>,
 }
@@ -216,7 +218,10 @@ impl Watch {
             self.tries.note(&order, now);
             match self.trigger.start(&order) {
                 Ok(()) => looked.started.push(order),
-                Err(error) => looked.remarks.push(error.to_string()),
+                Err(error) => {
+                    looked.remarks.push(error.to_string());
+                    looked.unstarted.push((order, error.to_string()));
+                }
             }
         }
         Ok(pending)
@@ -334,16 +339,17 @@ impl Watch {
         is_anothers(ours, over, telling.at, now)
     }
 
-    /// Notes which releases and messages ended.
-    pub(crate) fn reap(&mut self) {
+    /// Notes which releases and messages ended, and says which releases.
+    pub(crate) fn reap(&mut self) -> Vec<Ended> {
         let local = self.trigger.is_local();
-        for Ended { order, code } in self.trigger.ended() {
-            self.tries.ended(&order, code, local);
+        let ended = self.trigger.ended();
+        for Ended { order, code } in &ended {
+            self.tries.ended(order, *code, local);
             let what = format!("the release of {} in {}", order.names(), order.environment);
             match code {
                 Some(0) => tracing::info!("{what} ended well"),
                 Some(code) => {
-                    let known = u8::try_from(code)
+                    let known = u8::try_from(*code)
                         .ok()
                         .filter(|_| local)
                         .and_then(ExitCode::from_code);
@@ -354,6 +360,7 @@ impl Watch {
             }
         }
         self.voice.reap(self.desk.now());
+        ended
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod accept;
 mod adopt;
+mod once;
 mod trouble;
 mod watch;
 mod world;

@@ -90,7 +90,7 @@ fn a_decision_whose_monitor_died_is_triggered_and_told_by_the_next_one() {
     world.stand_in("pilotage-notify", "kill -9 $$");
     world.push("qa", "ana", "shop", &service("1.1.0"));
     world.push("prod", "mallory", "shop", &service("6.6.6"));
-    world.once();
+    world.once_ending(4);
     assert_eq!(world.asked("pilotage-release").len(), before + 1);
     world.stand_in("pilotage-release", "exit 0");
     world.stand_in("pilotage-notify", "exit 0");

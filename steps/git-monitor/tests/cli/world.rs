@@ -135,8 +135,14 @@ impl World {
     /// `once`, and what it reports.
     #[track_caller]
     pub(crate) fn once(&self) -> Value {
+        self.once_ending(0)
+    }
+
+    /// `once` that ends with this code, and what it reports.
+    #[track_caller]
+    pub(crate) fn once_ending(&self, code: i32) -> Value {
         let output = self.monitor("once").run_reported();
-        assert_eq!(output.code, Some(0), "{output}");
+        assert_eq!(output.code, Some(code), "{output}");
         output.report()
     }
 
@@ -193,6 +199,11 @@ impl World {
 
     /// Releases what was accepted last, as `pilotage-release` would: begun, and finished well.
     pub(crate) fn release(&self, environment: &str, service: &str) {
+        self.release_ending(environment, service, EndWord::Succeeded);
+    }
+
+    /// The same for a release that ends so; only a success leaves a proof.
+    pub(crate) fn release_ending(&self, environment: &str, service: &str, outcome: EndWord) {
         let accepted = self.record(environment, service).unwrap().accepted.unwrap();
         let mut desk = self.desk();
         let cache = desk.cache().reopen().unwrap();
@@ -228,12 +239,13 @@ impl World {
         let Begin::Begun(lease) = begun else {
             panic!("{begun:?}")
         };
+        let proved = outcome == EndWord::Succeeded;
         let finished = Finished {
-            outcome: EndWord::Succeeded,
-            effects: Effects::Complete,
+            outcome,
+            effects: if proved { Effects::Complete } else { Effects::None },
             stages: vec![],
             plan: None,
-            proof: Some(Proof {
+            proof: proved.then(|| Proof {
                 digest: "sha256:aa".to_owned(),
                 version: None,
                 config: None,
