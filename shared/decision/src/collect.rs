@@ -325,6 +325,9 @@ struct Commits {
     announced: Option<CommitId>,
 }
 
+/// How many problems of one descriptor a decision repeats. Whoever resolved it has them all.
+const MOST_PROBLEMS: usize = 10;
+
 fn asked(resolved: &Resolved, commit: &CommitId) -> Asked {
     match resolved {
         Resolved::Valid(valid) => Asked::Valid(Seen {
@@ -332,17 +335,21 @@ fn asked(resolved: &Resolved, commit: &CommitId) -> Asked {
             version: valid.descriptor.version.to_string(),
             digest: valid.digest.clone(),
         }),
-        Resolved::Broken { diagnostics } => Asked::Broken {
-            diagnostics: diagnostics
-                .iter()
-                .filter_map(|d| serde_json::to_value(d.to_data()).ok())
-                .collect(),
-            lines: diagnostics
-                .iter()
-                .filter(|d| d.is_error())
-                .map(|d| d.line())
-                .collect(),
-        },
+        Resolved::Broken { diagnostics } => {
+            let errors = || diagnostics.iter().filter(|problem| problem.is_error());
+            Asked::Broken {
+                diagnostics: diagnostics
+                    .iter()
+                    .take(MOST_PROBLEMS)
+                    .filter_map(|problem| serde_json::to_value(problem.to_data()).ok())
+                    .collect(),
+                lines: errors()
+                    .take(MOST_PROBLEMS)
+                    .map(|problem| problem.line())
+                    .collect(),
+                more: errors().count().saturating_sub(MOST_PROBLEMS),
+            }
+        }
         Resolved::Absent => Asked::Absent,
     }
 }

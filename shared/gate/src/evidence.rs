@@ -122,10 +122,13 @@ pub enum Asked {
     Valid(Seen),
     /// A descriptor with errors.
     Broken {
-        /// Every problem, placed; the plain form of a diagnostic.
+        /// The first problems, placed; the plain form of a diagnostic.
         diagnostics: Vec<Value>,
-        /// The same in one line each, `file:line:column: error[code]: message`.
+        /// The first errors in one line each, `file:line:column: error[code]: message`.
         lines: Vec<String>,
+        /// How many errors there are beside these: a decision stays readable however broken a file is.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        more: usize,
     },
     /// The file is gone from the branch.
     Absent,
@@ -254,4 +257,9 @@ pub struct Storm {
     pub changing: u32,
     /// Services of the environment in all.
     pub total: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }

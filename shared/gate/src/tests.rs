@@ -296,11 +296,22 @@ fn a_broken_descriptor_is_refused_with_every_place() {
     evidence.asked = Asked::Broken {
         diagnostics: vec![],
         lines: lines.to_vec(),
+        more: 0,
     };
-    let decision = decided(evidence);
+    let decision = decided(evidence.clone());
     assert_eq!(decision.verdict, Verdict::Refuse);
     assert_eq!(gate(&decision, "descriptor").evidence.len(), 2);
     assert_eq!(decision.version, None);
+
+    evidence.asked = Asked::Broken {
+        diagnostics: vec![],
+        lines: lines.to_vec(),
+        more: 90,
+    };
+    let decision = decided(evidence);
+    let told = &gate(&decision, "descriptor").evidence;
+    assert!(told[0].starts_with("the descriptor has 92 errors"), "{told:?}");
+    assert_eq!(told.last().unwrap(), "and 90 more; `pilotage check` lists all");
 }
 
 #[test]
@@ -358,6 +369,16 @@ fn a_rewritten_branch_waits_until_exactly_it_is_accepted() {
     assert!(gate(&decision, "history").satisfy[0].contains("pilotage-git-monitor accept --env qa"));
     evidence.history = rewritten(Some("history cleaned after a leak (ana)"));
     assert_eq!(decided(evidence).verdict, Verdict::Accept);
+}
+
+#[test]
+fn an_adoption_that_was_cut_off_is_an_adoption_again() {
+    let mut evidence = push("qa");
+    let asked = evidence.asked.valid().cloned();
+    (evidence.accepted, evidence.running) = (None, asked);
+    assert_eq!(decided(evidence.clone()).verdict, Verdict::Nothing);
+    evidence.first_sight = FirstSight::Adopt;
+    assert_eq!(decided(evidence).verdict, Verdict::Adopt);
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 use pilotage_config::First;
 use pilotage_decision::descriptors;
+use pilotage_diagnostic::Diagnostics;
 use pilotage_name::ServiceName;
 use pilotage_outcome::{Fault, StepReport};
 use pilotage_step::{Context, RepoArgs};
 use serde_json::json;
 
 use crate::open::{blocking, desk};
+use crate::tick;
 
 pub(crate) async fn explain(
     repo: &RepoArgs,
@@ -17,12 +19,13 @@ pub(crate) async fn explain(
 ) -> Result<StepReport, Fault> {
     let mut desk = desk(repo, branch, cx).await?;
     let repo = repo.clone();
-    let (decisions, remarks) = blocking(cx, move || {
+    let (decisions, problems, remarks) = blocking(cx, move || {
         let environments = match &repo.environment {
             Some(environment) => vec![environment.clone()],
             None => desk.sight().environments(),
         };
         let mut decisions = Vec::new();
+        let mut problems = Diagnostics::default();
         let mut remarks = Vec::new();
         for environment in environments {
             let tip = match (&repo.commit, desk.sight().tip(&environment)) {
@@ -44,9 +47,10 @@ pub(crate) async fn explain(
             let (decided, _) = desk
                 .decide(&environment, &services, &tip, first)
                 .map_err(Fault::from)?;
+            problems.extend(tick::problems(&decided));
             decisions.extend(decided.into_iter().map(|one| one.decision));
         }
-        Ok((decisions, remarks))
+        Ok((decisions, problems, remarks))
     })
     .await?;
     let mut text: String = decisions.iter().map(pilotage_gate::Decision::explain).collect();
@@ -55,6 +59,7 @@ pub(crate) async fn explain(
     }
     Ok(StepReport::passed()
         .summary(format!("{} services explained", decisions.len()))
+        .diagnostics(problems)
         .result(json!({ "decisions": decisions, "remarks": remarks }))
         .text(text))
 }

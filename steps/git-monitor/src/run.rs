@@ -118,7 +118,7 @@ fn report(looked: Looked, releases: Vec<CheckResult>) -> StepReport {
     let started = looked.started.iter().map(
         |order| json!({"environment": order.environment, "commit": order.commit, "services": order.services}),
     );
-    report.result(json!({
+    report.diagnostics(looked.diagnostics).result(json!({
         "started": started.collect::<Vec<_>>(),
         "decisions": looked.decisions,
         "remarks": looked.remarks,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pilotage_config::{First, Mode};
 use pilotage_decision::{Decided, Desk, Recorded, descriptors, past};
+use pilotage_diagnostic::Diagnostics;
 use pilotage_gate::{Decision, FirstSight, History, Verdict};
 use pilotage_ledger::{EnvironmentRecord, Frozen, Holder, Monitor};
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
@@ -22,6 +23,8 @@ const TRIES: u32 = 5;
 pub(crate) struct Seen {
     /// Every decision that said something new.
     pub(crate) decisions: Vec<Decision>,
+    /// What is wrong with descriptors that were refused for it, in full.
+    pub(crate) diagnostics: Diagnostics,
     /// What people should know about the environment as a whole.
     pub(crate) remarks: Vec<String>,
     /// Whether something here may turn without another push, so that the next look must not be skipped.
@@ -264,6 +267,7 @@ impl Look<'_> {
         {
             Recorded::Moved => Ok(None),
             Recorded::Done(_) => Ok(Some(Seen {
+                diagnostics: problems(&news),
                 decisions: news.into_iter().map(|one| one.decision).collect(),
                 remarks,
                 pending: waits || pending(monitor),
@@ -360,6 +364,17 @@ impl Look<'_> {
             })),
         }
     }
+}
+
+/// What is wrong with the descriptors that were decided, in full: a decision repeats the first problems only.
+pub(crate) fn problems(decided: &[Decided]) -> Diagnostics {
+    let mut problems = Diagnostics::default();
+    for one in decided {
+        if let descriptors::Resolved::Broken { diagnostics } = &one.resolved {
+            problems.extend(diagnostics.clone());
+        }
+    }
+    problems
 }
 
 /// Whether a recorded verdict may turn without another push.

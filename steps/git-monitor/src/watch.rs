@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use pilotage_config::First;
 use pilotage_decision::{Desk, Listed, Recorded, fault, templates};
+use pilotage_diagnostic::Diagnostics;
 use pilotage_gate::{Decision, Verdict};
 use pilotage_ledger::{
     Begun, Holder, LinuxMachine, Liveness, Monitor, Outbox, OutboxState, ServiceRecord, liveness,
@@ -46,6 +47,7 @@ pub(crate) struct Looked {
     /// Nothing moved, so nothing but one listing was asked.
     pub(crate) idle: bool,
     pub(crate) decisions: Vec<Decision>,
+    pub(crate) diagnostics: Diagnostics,
     pub(crate) remarks: Vec<String>,
     pub(crate) started: Vec<Order>,
     /// Releases that could not be started, and why.
@@ -136,6 +138,7 @@ impl Watch {
         let seen = look.at(environment)?;
         self.recorded.extend(seen.decisions.iter().map(Telling::of));
         looked.decisions.extend(seen.decisions);
+        looked.diagnostics.extend(seen.diagnostics);
         looked.remarks.extend(seen.remarks);
         let open = self.release(environment, looked)?;
         let untold = self.tell(environment, looked)?;

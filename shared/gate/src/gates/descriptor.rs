@@ -8,8 +8,8 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
     const GATE: &str = "descriptor";
     match &case.evidence.asked {
         Asked::Valid(_) => None,
-        Asked::Broken { lines, .. } => {
-            let count = match lines.len() {
+        Asked::Broken { lines, more, .. } => {
+            let count = match lines.len() + more {
                 1 => "one error".to_owned(),
                 n => format!("{n} errors"),
             };
@@ -17,6 +17,9 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
                 .because(format!("the descriptor has {count}: {}", first(lines)));
             for line in lines.iter().skip(1) {
                 result = result.because(line);
+            }
+            if *more > 0 {
+                result = result.because(format!("and {more} more; `pilotage check` lists all"));
             }
             Some(
                 result.needs(

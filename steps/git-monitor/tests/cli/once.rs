@@ -1,6 +1,7 @@
 //! What `once` ends with, and what it may be asked.
 
 use pilotage_ledger::EndWord;
+use pilotage_tests::gitserver::NewCommit;
 
 use crate::world::{POLICY, World, decisions, service};
 
@@ -156,4 +157,36 @@ fn an_older_commit_of_the_branch_is_no_rewrite() {
         output.report()["result"]["decisions"][0]["evidence"]["history"]["kind"],
         "linear"
     );
+}
+
+#[test]
+fn a_file_full_of_errors_is_recorded_in_short_and_reported_in_full() {
+    let world = World::new();
+    let broken: String = (0..100).map(|number| format!("nonsense{number}: 1\n")).collect();
+    let text = service("1.1.0") + &broken;
+    world
+        .repository
+        .commit("qa", NewCommit::new("Break").file("services/shop.yaml", text));
+    let report = world.once();
+    let record = world.record("qa", "shop").unwrap();
+    let gates = record.decision["gates"].as_array().unwrap();
+    let told = gates.iter().find(|gate| gate["gate"] == "descriptor").unwrap();
+    let told = told["evidence"].as_array().unwrap();
+    assert_eq!(told.len(), 11, "{told:#?}");
+    assert!(
+        told[0]
+            .as_str()
+            .unwrap()
+            .starts_with("the descriptor has 100 errors: services/shop.yaml:3:"),
+        "{told:#?}"
+    );
+    assert_eq!(told[10], "and 90 more; `pilotage check` lists all");
+    assert!(record.decision.to_string().len() < 10_000);
+    assert_eq!(report["diagnostics"].as_array().unwrap().len(), 100);
+    let explained = world
+        .monitor("explain")
+        .args(["--env", "qa"])
+        .run_reported()
+        .report();
+    assert_eq!(explained["diagnostics"].as_array().unwrap().len(), 100);
 }
