@@ -1,11 +1,10 @@
 //! The evidence of a push: what the branch asks for now, who brought it, and what is known of before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use pilotage_descriptor::path_of;
 use pilotage_diagnostic::Diagnostics;
-use pilotage_gate::{Asked, Change, Decision, Evidence, FirstSight, Identity, Seen, Storm, decide};
+use pilotage_gate::{Asked, Change, Decision, Evidence, Identity, Seen, Storm, decide};
 use pilotage_gitrepo::Repository;
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 
@@ -13,10 +12,8 @@ use crate::descriptors::{self, Resolved};
 use crate::error::Error;
 use crate::keyring::Keyring;
 use crate::past::{EnvironmentPast, ServicePast};
+use crate::range::Commits;
 use crate::sight::Sight;
-
-/// This many services make no storm, whatever pilotage.yaml says.
-const NO_STORM: usize = 1;
 
 /// One question: these services of this environment, at this commit.
 pub struct Question<'a> {
@@ -114,134 +111,6 @@ impl Question<'_> {
         })
     }
 
-    /// The commits of each service's range: those that brought its changes, and those accountable for them. Services
-    /// whose range starts at the same commit are walked together.
-    fn commits(&self, asked: &[(&ServiceName, Resolved)]) -> Result<Vec<Commits>, Error> {
-        let mut by_start: BTreeMap<Option<CommitId>, Vec<usize>> = BTreeMap::new();
-        for (index, (service, _)) in asked.iter().enumerate() {
-            by_start.entry(self.since(service)?).or_default().push(index);
-        }
-        let mut found = vec![Commits::default(); asked.len()];
-        for (since, indices) in by_start {
-            let paths: Vec<Vec<String>> = indices
-                .iter()
-                .map(|index| self.paths(asked[*index].0, &asked[*index].1))
-                .collect();
-            let groups_of: BTreeMap<usize, Vec<String>> =
-                indices.iter().copied().zip(paths.iter().cloned()).collect();
-            let groups: Vec<Vec<&str>> = paths
-                .iter()
-                .map(|group| group.iter().map(String::as_str).collect())
-                .collect();
-            let groups: Vec<&[&str]> = groups.iter().map(Vec::as_slice).collect();
-            let accountable = self
-                .repository
-                .accountable_each(since.as_ref(), self.commit, &groups)?;
-            let announced = self.announced(since.as_ref(), asked.len())?;
-            let mut accountable = accountable;
-            // At first sight the whole history lies in the range; the last change is the one to answer for. Where the
-            // range has no start because the branch was rewritten altogether, everybody answers.
-            if since.is_none() && self.past.first_sight != FirstSight::Known {
-                for commits in &mut accountable {
-                    commits.truncate(1);
-                }
-            }
-            let brought = match &since {
-                Some(since) => self.repository.brought_each(since, self.commit, &groups)?,
-                None => accountable.clone(),
-            };
-            for ((index, mut brought), mut accountable) in indices.into_iter().zip(brought).zip(accountable) {
-                if let Some(first) =
-                    self.never_decided_well(asked[index].0, since.as_ref(), &groups_of[&index])?
-                {
-                    brought.push(first.clone());
-                    accountable.push(first);
-                }
-                brought.reverse();
-                accountable.reverse();
-                found[index] = Commits {
-                    since: since.clone(),
-                    brought,
-                    accountable,
-                    announced: announced.clone(),
-                };
-            }
-        }
-        Ok(found)
-    }
-
-    /// The change that answered for a service when the environment was seen for the first time, as long as nothing of it
-    /// was ever accepted: what was refused then is not washed clean by what came on top.
-    fn never_decided_well(
-        &self,
-        service: &ServiceName,
-        since: Option<&CommitId>,
-        paths: &[String],
-    ) -> Result<Option<CommitId>, Error> {
-        let past = self.past.services.get(service);
-        let decided = past.is_some_and(|past| past.accepted.is_some() || past.running.is_some());
-        let (Some(since), false) = (since, decided) else {
-            return Ok(None);
-        };
-        if self.repository.entry(since, &path_of(service))?.is_none() {
-            return Ok(None);
-        }
-        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-        let all = self.repository.accountable(None, since, &paths)?;
-        Ok(all.into_iter().next())
-    }
-
-    /// The newest commit that was brought to the branch since with a `Storm` trailer; not looked for where so few services
-    /// are asked about that there can be no storm.
-    fn announced(&self, since: Option<&CommitId>, asked: usize) -> Result<Option<CommitId>, Error> {
-        let (Some(since), true) = (since, asked > NO_STORM) else {
-            return Ok(None);
-        };
-        for id in self.repository.first_parent_range(Some(since), self.commit)? {
-            let trailers = self.repository.commit(&id)?.trailers;
-            if trailers
-                .iter()
-                .any(|trailer| trailer.key.eq_ignore_ascii_case("Storm"))
-            {
-                return Ok(Some(id));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Where the range of a service starts: at its last accepted decision, else where the environment was first seen.
-    fn since(&self, service: &ServiceName) -> Result<Option<CommitId>, Error> {
-        let accepted = self
-            .past
-            .services
-            .get(service)
-            .and_then(|past| past.accepted.as_ref());
-        let start = accepted.map(|seen| &seen.commit).or(self.past.base.as_ref());
-        // A start that was rewritten away altogether is nowhere in the range.
-        let Some(start) = start.filter(|start| self.repository.has_commit(start)) else {
-            return Ok(None);
-        };
-        // After an accepted rewrite the old start is no ancestor any more; then the range starts where they meet.
-        if self.repository.is_ancestor(start, self.commit)? {
-            Ok(Some(start.clone()))
-        } else {
-            Ok(self.repository.merge_base(start, self.commit)?)
-        }
-    }
-
-    fn paths(&self, service: &ServiceName, resolved: &Resolved) -> Vec<String> {
-        let mut paths = vec![path_of(service)];
-        if let Resolved::Valid(valid) = resolved {
-            paths.extend(valid.files.iter().cloned());
-        }
-        if let Some(past) = self.past.services.get(service) {
-            paths.extend(past.files.iter().cloned());
-        }
-        paths.sort();
-        paths.dedup();
-        paths
-    }
-
     fn evidence(
         &self,
         service: &ServiceName,
@@ -317,17 +186,6 @@ impl Question<'_> {
     }
 }
 
-#[derive(Clone, Debug, Default)]
-struct Commits {
-    since: Option<CommitId>,
-    brought: Vec<CommitId>,
-    accountable: Vec<CommitId>,
-    announced: Option<CommitId>,
-}
-
-/// How many problems of one descriptor a decision repeats. Whoever resolved it has them all.
-const MOST_PROBLEMS: usize = 10;
-
 fn asked(resolved: &Resolved, commit: &CommitId) -> Asked {
     match resolved {
         Resolved::Valid(valid) => Asked::Valid(Seen {
@@ -335,21 +193,17 @@ fn asked(resolved: &Resolved, commit: &CommitId) -> Asked {
             version: valid.descriptor.version.to_string(),
             digest: valid.digest.clone(),
         }),
-        Resolved::Broken { diagnostics } => {
-            let errors = || diagnostics.iter().filter(|problem| problem.is_error());
-            Asked::Broken {
-                diagnostics: diagnostics
-                    .iter()
-                    .take(MOST_PROBLEMS)
-                    .filter_map(|problem| serde_json::to_value(problem.to_data()).ok())
-                    .collect(),
-                lines: errors()
-                    .take(MOST_PROBLEMS)
-                    .map(|problem| problem.line())
-                    .collect(),
-                more: errors().count().saturating_sub(MOST_PROBLEMS),
-            }
-        }
+        Resolved::Broken { diagnostics } => Asked::Broken {
+            diagnostics: diagnostics
+                .iter()
+                .filter_map(|d| serde_json::to_value(d.to_data()).ok())
+                .collect(),
+            lines: diagnostics
+                .iter()
+                .filter(|d| d.is_error())
+                .map(|d| d.line())
+                .collect(),
+        },
         Resolved::Absent => Asked::Absent,
     }
 }

@@ -8,6 +8,7 @@ mod error;
 pub mod fault;
 mod keyring;
 pub mod past;
+mod range;
 pub mod sight;
 mod templates;
 

@@ -71,6 +71,12 @@ impl Evidence {
         self.accepted.as_ref().filter(same)
     }
 
+    /// Whether there is nothing to go back to: nothing of the service was ever accepted here, and nothing of it runs.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.accepted.is_none() && self.running.is_none()
+    }
+
     /// Whether something is asked that neither was accepted nor runs, and no commit of the range brought it: nobody
     /// answers for it.
     #[must_use]
@@ -122,13 +128,10 @@ pub enum Asked {
     Valid(Seen),
     /// A descriptor with errors.
     Broken {
-        /// The first problems, placed; the plain form of a diagnostic.
+        /// Every problem, placed; the plain form of a diagnostic.
         diagnostics: Vec<Value>,
-        /// The first errors in one line each, `file:line:column: error[code]: message`.
+        /// The same in one line each, `file:line:column: error[code]: message`.
         lines: Vec<String>,
-        /// How many errors there are beside these: a decision stays readable however broken a file is.
-        #[serde(default, skip_serializing_if = "is_zero")]
-        more: usize,
     },
     /// The file is gone from the branch.
     Absent,
@@ -257,9 +260,4 @@ pub struct Storm {
     pub changing: u32,
     /// Services of the environment in all.
     pub total: u32,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-fn is_zero(count: &usize) -> bool {
-    *count == 0
 }

@@ -1,6 +1,7 @@
 //! Decisions on real repositories, recorded and read back.
 #![cfg(test)]
 
+mod beginning;
 mod ledger;
 mod policy;
 mod range;

@@ -142,7 +142,16 @@ fn judge(
         said,
         needs: Some(needs),
     };
-    let undo = format!("a commit that takes the change of {commit} back, so that nothing differs any more");
+    let undo = if evidence.is_new() {
+        let path = pilotage_descriptor::path_of(&evidence.service);
+        format!(
+            "{path} removed from the branch, and after that a commit by one of {allowed} that brings it back: nothing of {} was \
+             ever accepted in {}, so there is nothing to go back to, and what stands there stays {commit}'s",
+            evidence.service, evidence.environment
+        )
+    } else {
+        format!("a commit that takes the change of {commit} back, so that nothing differs any more")
+    };
 
     let (person, proof) = match identify(config, change) {
         Ok(known) => known,

@@ -34,10 +34,19 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
         let refusal = without
             .into_iter()
             .fold(GateResult::new(GATE, Answer::Refuse), GateResult::because);
-        return Some(named.into_iter().fold(refusal, GateResult::aside).needs(format!(
-            "commits whose message names a ticket, such as {}-123; a commit that takes the others back makes nothing differ any more",
-            rule.project
-        )));
+        let needs = if evidence.is_new() {
+            format!(
+                "{} removed from the branch, and after that a commit that brings it back and names a ticket, such as {}-123",
+                pilotage_descriptor::path_of(&evidence.service),
+                rule.project
+            )
+        } else {
+            format!(
+                "commits whose message names a ticket, such as {}-123; a commit that takes the others back makes nothing differ any more",
+                rule.project
+            )
+        };
+        return Some(named.into_iter().fold(refusal, GateResult::aside).needs(needs));
     }
     if !rule.status.is_empty() {
         // The tracker is not asked yet, and an authority that was not asked is never a pass.

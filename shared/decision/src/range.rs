@@ -1,0 +1,211 @@
+//! Which commits answer for what a branch asks of each service: where its range starts, and who is in it.
+
+use std::collections::BTreeMap;
+
+use pilotage_descriptor::path_of;
+use pilotage_gate::FirstSight;
+use pilotage_name::{CommitId, ServiceName};
+
+use crate::collect::Question;
+use crate::descriptors::Resolved;
+use crate::error::Error;
+use crate::past::ServicePast;
+
+/// This many services make no storm, whatever pilotage.yaml says.
+const NO_STORM: usize = 1;
+
+/// The commits of one service's range, oldest first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Commits {
+    /// Where the range starts.
+    pub(crate) since: Option<CommitId>,
+    /// Those that brought its changes to the branch.
+    pub(crate) brought: Vec<CommitId>,
+    /// Those that are accountable for them, on whichever side of a merge.
+    pub(crate) accountable: Vec<CommitId>,
+    /// The newest one that announces a storm, whatever it changes.
+    pub(crate) announced: Option<CommitId>,
+}
+
+impl Question<'_> {
+    /// The commits of each service's range. Services whose range starts at the same commit are walked together.
+    pub(crate) fn commits(&self, asked: &[(&ServiceName, Resolved)]) -> Result<Vec<Commits>, Error> {
+        let mut open: BTreeMap<Option<CommitId>, Vec<usize>> = BTreeMap::new();
+        for (index, (service, _)) in asked.iter().enumerate() {
+            open.entry(self.since(service)?).or_default().push(index);
+        }
+        let mut found = vec![Commits::default(); asked.len()];
+        while let Some((since, indices)) = open.pop_first() {
+            let walked = self.walk(since.as_ref(), &indices, asked)?;
+            for (index, commits) in indices.into_iter().zip(walked) {
+                let (service, resolved) = &asked[index];
+                match self.removed(service, resolved, &commits)? {
+                    Some(removed) => open.entry(Some(removed)).or_default().push(index),
+                    None => found[index] = self.since_rejected(service, commits)?,
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The ranges of some of the services, which all start at `since`.
+    fn walk(
+        &self,
+        since: Option<&CommitId>,
+        indices: &[usize],
+        asked: &[(&ServiceName, Resolved)],
+    ) -> Result<Vec<Commits>, Error> {
+        let paths: Vec<Vec<String>> = indices
+            .iter()
+            .map(|index| self.paths(asked[*index].0, &asked[*index].1))
+            .collect();
+        let groups: Vec<Vec<&str>> = paths
+            .iter()
+            .map(|group| group.iter().map(String::as_str).collect())
+            .collect();
+        let groups: Vec<&[&str]> = groups.iter().map(Vec::as_slice).collect();
+        let mut accountable = self.repository.accountable_each(since, self.commit, &groups)?;
+        let announced = self.announced(since, asked.len())?;
+        // At first sight the whole history lies in the range; the last change is the one to answer for. Where the
+        // range has no start because the branch was rewritten altogether, everybody answers.
+        if since.is_none() && self.past.first_sight != FirstSight::Known {
+            for commits in &mut accountable {
+                commits.truncate(1);
+            }
+        }
+        let brought = match since {
+            Some(since) => self.repository.brought_each(since, self.commit, &groups)?,
+            None => accountable.clone(),
+        };
+        let mut found = Vec::with_capacity(indices.len());
+        for (((index, group), mut brought), mut accountable) in
+            indices.iter().zip(&groups).zip(brought).zip(accountable)
+        {
+            if let Some(first) = self.never_decided_well(asked[*index].0, since, group)? {
+                brought.push(first.clone());
+                accountable.push(first);
+            }
+            brought.reverse();
+            accountable.reverse();
+            found.push(Commits {
+                since: since.cloned(),
+                brought,
+                accountable,
+                announced: announced.clone(),
+            });
+        }
+        Ok(found)
+    }
+
+    fn known(&self, service: &ServiceName) -> Option<&ServicePast> {
+        self.past.services.get(service)
+    }
+
+    /// Whether nothing of the service was ever accepted here, as far as it counts, and nothing of it runs.
+    fn is_new(&self, service: &ServiceName) -> bool {
+        self.known(service)
+            .is_none_or(|past| past.accepted.is_none() && past.running.is_none())
+    }
+
+    /// The newest commit of the range that has no descriptor of a service of which nothing was ever accepted: there the
+    /// branch asked for exactly what was accepted, nothing. Whoever brought the descriptor back since answers for all of it.
+    fn removed(
+        &self,
+        service: &ServiceName,
+        resolved: &Resolved,
+        commits: &Commits,
+    ) -> Result<Option<CommitId>, Error> {
+        if !self.is_new(service) || matches!(resolved, Resolved::Absent) {
+            return Ok(None);
+        }
+        let path = path_of(service);
+        for id in commits.brought.iter().rev() {
+            if self.repository.entry(id, &path)?.is_none() {
+                return Ok(Some(id.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a rejected release had in it ends no hold, wherever the range starts.
+    fn since_rejected(&self, service: &ServiceName, mut commits: Commits) -> Result<Commits, Error> {
+        let held = self.known(service).and_then(|past| past.held.as_ref());
+        let Some(rejected) = held.map(|held| &held.rejected.commit) else {
+            return Ok(commits);
+        };
+        for id in &commits.brought {
+            let before = self.repository.has_commit(rejected) && self.repository.is_ancestor(id, rejected)?;
+            if !before {
+                return Ok(commits);
+            }
+        }
+        commits.brought.clear();
+        commits.accountable.clear();
+        Ok(commits)
+    }
+
+    /// The change that answered for a service when the environment was seen for the first time, as long as nothing of it
+    /// was ever accepted: what was refused then is not washed clean by what came on top.
+    fn never_decided_well(
+        &self,
+        service: &ServiceName,
+        since: Option<&CommitId>,
+        paths: &[&str],
+    ) -> Result<Option<CommitId>, Error> {
+        let Some(since) = since.filter(|_| self.is_new(service)) else {
+            return Ok(None);
+        };
+        if self.repository.entry(since, &path_of(service))?.is_none() {
+            return Ok(None);
+        }
+        let all = self.repository.accountable(None, since, paths)?;
+        Ok(all.into_iter().next())
+    }
+
+    /// The newest commit that was brought to the branch since with a `Storm` trailer; not looked for where so few services
+    /// are asked about that there can be no storm.
+    fn announced(&self, since: Option<&CommitId>, asked: usize) -> Result<Option<CommitId>, Error> {
+        let (Some(since), true) = (since, asked > NO_STORM) else {
+            return Ok(None);
+        };
+        for id in self.repository.first_parent_range(Some(since), self.commit)? {
+            let trailers = self.repository.commit(&id)?.trailers;
+            if trailers
+                .iter()
+                .any(|trailer| trailer.key.eq_ignore_ascii_case("Storm"))
+            {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where the range of a service starts: at its last accepted decision, else where the environment was first seen.
+    fn since(&self, service: &ServiceName) -> Result<Option<CommitId>, Error> {
+        let accepted = self.known(service).and_then(|past| past.accepted.as_ref());
+        let start = accepted.map(|seen| &seen.commit).or(self.past.base.as_ref());
+        // A start that was rewritten away altogether is nowhere in the range.
+        let Some(start) = start.filter(|start| self.repository.has_commit(start)) else {
+            return Ok(None);
+        };
+        // After an accepted rewrite the old start is no ancestor any more; then the range starts where they meet.
+        if self.repository.is_ancestor(start, self.commit)? {
+            Ok(Some(start.clone()))
+        } else {
+            Ok(self.repository.merge_base(start, self.commit)?)
+        }
+    }
+
+    fn paths(&self, service: &ServiceName, resolved: &Resolved) -> Vec<String> {
+        let mut paths = vec![path_of(service)];
+        if let Resolved::Valid(valid) = resolved {
+            paths.extend(valid.files.iter().cloned());
+        }
+        if let Some(past) = self.known(service) {
+            paths.extend(past.files.iter().cloned());
+        }
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+}
