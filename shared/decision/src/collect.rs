@@ -135,6 +135,7 @@ impl Question<'_> {
             first_sight: self.past.first_sight,
             asked: asked(resolved, self.commit),
             accepted: past.accepted,
+            outdated: past.outdated,
             running: past.running,
             under_way: past.under_way,
             unsettled: past.unsettled,
@@ -186,6 +187,9 @@ impl Question<'_> {
     }
 }
 
+/// How many problems of one descriptor a decision repeats. Whoever resolved it has them all.
+const MOST_PROBLEMS: usize = 10;
+
 fn asked(resolved: &Resolved, commit: &CommitId) -> Asked {
     match resolved {
         Resolved::Valid(valid) => Asked::Valid(Seen {
@@ -193,17 +197,18 @@ fn asked(resolved: &Resolved, commit: &CommitId) -> Asked {
             version: valid.descriptor.version.to_string(),
             digest: valid.digest.clone(),
         }),
-        Resolved::Broken { diagnostics } => Asked::Broken {
-            diagnostics: diagnostics
-                .iter()
-                .filter_map(|d| serde_json::to_value(d.to_data()).ok())
-                .collect(),
-            lines: diagnostics
-                .iter()
-                .filter(|d| d.is_error())
-                .map(|d| d.line())
-                .collect(),
-        },
+        Resolved::Broken { diagnostics } => {
+            let errors = || diagnostics.iter().filter(|problem| problem.is_error());
+            Asked::Broken {
+                diagnostics: diagnostics
+                    .iter()
+                    .take(MOST_PROBLEMS)
+                    .filter_map(|problem| serde_json::to_value(problem.to_data()).ok())
+                    .collect(),
+                lines: errors().take(MOST_PROBLEMS).map(|problem| problem.line()).collect(),
+                more: errors().count().saturating_sub(MOST_PROBLEMS),
+            }
+        }
         Resolved::Absent => Asked::Absent,
     }
 }

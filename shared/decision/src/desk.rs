@@ -208,6 +208,7 @@ impl Desk {
             }
             FirstSight::Unanswered | FirstSight::Deploy | FirstSight::Adopt => History::Linear,
         };
+        let policy = self.sight.config.policy_hash();
         let mut known = BTreeMap::new();
         for service in services {
             let record = monitor.services.get(service).map(AsRef::as_ref);
@@ -223,7 +224,7 @@ impl Desk {
             let below = past::accepted_below(&below, service);
             let past = ServicePast {
                 unreadable,
-                ..past::service(record, state, &below)
+                ..past::service(record, state, &below, &policy)
             };
             known.insert(service.clone(), past);
         }
@@ -347,6 +348,8 @@ impl Desk {
                 });
                 (accepted, before.outbox)
             }
+            // What another policy let through is not set off under one that does not.
+            _ if decision.evidence.outdated.is_some() => (before.accepted, None),
             _ => (before.accepted, before.outbox),
         };
         Ok(ServiceRecord {
@@ -366,6 +369,7 @@ impl Desk {
             files: valid.files.iter().cloned().collect(),
             by: known.as_ref().map(|(person, _)| person.clone()),
             grade: known.as_ref().map(|(_, proof)| proof.to_string()),
+            policy: Some(decision.policy_hash.clone()),
             at: decision.at,
         }
     }
@@ -436,6 +440,7 @@ fn is_back(decision: &Decision) -> bool {
             .is_some_and(|accepted| runs == Some(accepted.digest.as_str()))
         && evidence.under_way.is_none()
         && evidence.unsettled.is_none()
+        && evidence.outdated.is_none()
 }
 
 /// The same decision has the same intent, whoever records it and however often.

@@ -28,8 +28,11 @@ pub struct EnvironmentPast {
 /// What is known of one service of an environment.
 #[derive(Clone, Debug, Default)]
 pub struct ServicePast {
-    /// The last accepted decision.
+    /// The last accepted decision, as far as it counts: see `outdated`.
     pub accepted: Option<Seen>,
+    /// The last accepted decision, where it was made under another policy and nothing was released of it since. What
+    /// counts as accepted is then what runs.
+    pub outdated: Option<Seen>,
     /// What runs, proved.
     pub running: Option<Seen>,
     /// The release that is under way.
@@ -98,15 +101,26 @@ pub fn history(
     }
 }
 
-/// What is known of one service. `below` are the records of the same service in the environments this one takes its
-/// changes from.
+/// Whether something was accepted under another policy than `policy` and has not been released since. Whoever is about
+/// to start that asks the gates again; what is released stays, whatever policy says later.
+#[must_use]
+pub fn is_outdated(accepted: &Accepted, state: Option<&ReleaseState>, policy: &str) -> bool {
+    let proved = state.and_then(|state| state.proved.as_ref());
+    accepted.policy.as_deref() != Some(policy)
+        && proved.is_none_or(|proved| proved.descriptor != accepted.descriptor)
+}
+
+/// What is known of one service under today's `policy`, given by its hash. `below` are the records of the same service in
+/// the environments this one takes its changes from.
 #[must_use]
 pub fn service(
     record: Option<&ServiceRecord>,
     state: Option<&ReleaseState>,
     below: &[(EnvironmentName, Accepted)],
+    policy: &str,
 ) -> ServicePast {
     let accepted = record.and_then(|record| record.accepted.as_ref());
+    let outdated = accepted.is_some_and(|accepted| is_outdated(accepted, state, policy));
     let mut past = ServicePast {
         accepted: accepted.map(|accepted| Seen {
             commit: accepted.commit.clone(),
@@ -122,12 +136,18 @@ pub fn service(
             .collect(),
         ..ServicePast::default()
     };
+    if outdated {
+        past.outdated = past.accepted.take();
+    }
     let Some(state) = state else { return past };
     past.running = state.proved.as_ref().map(|proved| Seen {
         commit: proved.commit.clone(),
         version: proved.version.clone(),
         digest: proved.descriptor.clone(),
     });
+    if outdated {
+        past.accepted.clone_from(&past.running);
+    }
     let seen = |asked: &pilotage_ledger::Asked| Seen {
         commit: asked.commit.clone(),
         version: asked.version.clone(),

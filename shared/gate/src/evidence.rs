@@ -22,8 +22,12 @@ pub struct Evidence {
     pub first_sight: FirstSight,
     /// What the descriptor at the tip asks for.
     pub asked: Asked,
-    /// What the last accepted decision asked for.
+    /// What the last accepted decision asked for, as far as it counts: see `outdated`.
     pub accepted: Option<Seen>,
+    /// What was accepted last, where that was under another policy and has not been released since. It lets nothing
+    /// through: `accepted` is then what runs, and everybody of the range since answers under today's policy.
+    #[serde(default)]
+    pub outdated: Option<Seen>,
     /// What runs, as the ledger has it proved.
     pub running: Option<Seen>,
     /// The release that is under way, if one is.
@@ -62,12 +66,13 @@ impl Evidence {
         self.brought.last()
     }
 
-    /// Where exactly what is asked was accepted, if it was and nothing rejected it since: whatever was brought and taken
-    /// back in between answers for nothing.
+    /// Where exactly what is asked was accepted, if it was and did not turn out to be what holds the service: whatever was
+    /// brought and taken back in between answers for nothing.
     #[must_use]
     pub fn accepted_again(&self) -> Option<&Seen> {
         let asked = self.asked.valid()?;
-        let same = |accepted: &&Seen| accepted.digest == asked.digest && self.held.is_none();
+        let rejected = self.held.as_ref().map(|held| held.rejected.digest.as_str());
+        let same = |accepted: &&Seen| accepted.digest == asked.digest && rejected != Some(&asked.digest);
         self.accepted.as_ref().filter(same)
     }
 
@@ -128,10 +133,13 @@ pub enum Asked {
     Valid(Seen),
     /// A descriptor with errors.
     Broken {
-        /// Every problem, placed; the plain form of a diagnostic.
+        /// The first problems, placed; the plain form of a diagnostic.
         diagnostics: Vec<Value>,
-        /// The same in one line each, `file:line:column: error[code]: message`.
+        /// The first errors in one line each, `file:line:column: error[code]: message`.
         lines: Vec<String>,
+        /// How many errors there are beside these: a decision stays readable however broken a file is.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        more: usize,
     },
     /// The file is gone from the branch.
     Absent,
@@ -260,4 +268,9 @@ pub struct Storm {
     pub changing: u32,
     /// Services of the environment in all.
     pub total: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }

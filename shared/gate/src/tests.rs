@@ -61,6 +61,7 @@ fn push(environment: &str) -> Evidence {
         first_sight: FirstSight::Known,
         asked: Asked::Valid(seen(9, "1.1.0")),
         accepted: Some(seen(1, "1.0.0")),
+        outdated: None,
         running: Some(seen(1, "1.0.0")),
         under_way: None,
         unsettled: None,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pilotage_decision::descriptors::{self, Resolved, Valid};
 use pilotage_decision::fault::{of_git, of_ledger};
+use pilotage_decision::past::is_outdated;
 use pilotage_decision::{Decided, Desk, Recorded};
 use pilotage_diagnostic::{nearest, printable};
 use pilotage_gate::{Change, Decision, Verdict};
@@ -111,6 +112,18 @@ pub struct Asking {
     pub dry_run: bool,
 }
 
+impl Asking {
+    /// Who set it off, as far as that can be told: whoever names the commit that was accepted last does what a monitor does.
+    fn kind(&self, service: &ServiceName, monitor: &Monitor) -> TriggerKind {
+        let record = monitor.services.get(service);
+        let accepted = record.and_then(|record| record.accepted.as_ref());
+        match accepted.map(|accepted| &accepted.commit) {
+            Some(commit) if Some(commit) == self.commit.as_ref() => TriggerKind::Monitor,
+            _ => TriggerKind::Hand,
+        }
+    }
+}
+
 /// Asks about every service. One answer each, in their order.
 ///
 /// # Errors
@@ -189,12 +202,15 @@ fn recorded(
             .ledger()
             .release(&asking.environment, service)
             .map_err(of_ledger)?;
-        let rejections = &chain.state().rejections;
-        if rejections
+        let state = chain.state();
+        let rejected = state
+            .rejections
             .iter()
-            .any(|rejection| rejection.asked.commit == *commit)
-        {
-            // It was accepted and did not hold; the gates say so, and what would let it go on.
+            .any(|rejection| rejection.asked.commit == *commit);
+        let policy = desk.sight().config.policy_hash();
+        // It was accepted and did not hold, or it was accepted under another policy: the gates say what is to be said of
+        // that, and what would let it go on.
+        if rejected || is_outdated(accepted, Some(state), &policy) {
             return Ok(None);
         }
         return go(desk, asking, service, accepted, monitor, TriggerKind::Monitor).map(Some);
@@ -327,7 +343,7 @@ fn answer(
             decision: stands,
             change: decision.evidence.newest().cloned(),
             notes: decision.notes,
-            kind: TriggerKind::Hand,
+            kind: asking.kind(&decision.service, monitor),
         })),
         (Verdict::Nothing, Resolved::Valid(valid)) => {
             return nothing(desk, asking, &decision, &valid, monitor);

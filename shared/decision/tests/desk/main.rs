@@ -5,4 +5,5 @@ mod beginning;
 mod ledger;
 mod policy;
 mod range;
+mod tightened;
 mod world;

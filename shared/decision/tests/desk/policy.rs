@@ -198,7 +198,7 @@ fn run(command: &mut Command) {
 }
 
 /// A world where prod and stage want signatures of rita's key, and the key.
-fn signed_world() -> (World, std::path::PathBuf) {
+pub(crate) fn signed_world() -> (World, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("rita");
     run(Command::new("ssh-keygen")
@@ -221,7 +221,7 @@ fn signed_world() -> (World, std::path::PathBuf) {
 }
 
 /// Commits files on a branch in a clone, signed by the key, and pushes that.
-fn push_signed(world: &World, key: &std::path::Path, branch: &str, files: &[(&str, &str)]) {
+pub(crate) fn push_signed(world: &World, key: &std::path::Path, branch: &str, files: &[(&str, &str)]) {
     let clone = world.path().join(format!(
         "clone-{}",
         files.len() + branch.len() * 7 + files[0].1.len() * 31

@@ -8,8 +8,11 @@ use pilotage_decision::{Access, Decided, Desk, Recorded, descriptors};
 use pilotage_gate::{Answer, Decision, Verdict};
 use pilotage_gitrepo::{Limits, RemoteUrl};
 use pilotage_http::HttpSettings;
-use pilotage_ledger::{EnvironmentRecord, Holder, LinuxMachine, Monitor};
-use pilotage_name::{CommitId, EnvironmentName, ServiceName};
+use pilotage_ledger::{
+    Append, Begin, BeginRequest, Effects, EndWord, EnvironmentRecord, Finished, Holder, Lease, LinuxMachine,
+    Monitor, Proof, Trigger, TriggerKind,
+};
+use pilotage_name::{CommitId, EnvironmentName, ServiceKey, ServiceName};
 use pilotage_tests::gitserver::{BareRepository, NewCommit, Person};
 use tempfile::TempDir;
 
@@ -170,4 +173,72 @@ pub(crate) fn said<'a>(decision: &'a Decision, gate: &str) -> (Answer, &'a str) 
 #[track_caller]
 pub(crate) fn assert_verdict(decision: &Decision, verdict: Verdict) {
     assert_eq!(decision.verdict, verdict, "{}", decision.explain());
+}
+
+/// How a scripted release ends.
+pub(crate) fn finished(outcome: EndWord, effects: Effects) -> Finished {
+    let proof = (outcome == EndWord::Succeeded).then(|| Proof {
+        digest: "sha256:aa".to_owned(),
+        version: None,
+        config: None,
+    });
+    Finished {
+        outcome,
+        effects,
+        stages: Vec::new(),
+        plan: None,
+        proof,
+        reason: Vec::new(),
+        undone: false,
+    }
+}
+
+impl World {
+    /// Releases what was accepted last of shop, in the ledger only.
+    pub(crate) fn release(&self, environment: &str, end: Finished) {
+        let mut desk = self.desk();
+        let lease = self.begin(&mut desk, environment);
+        let done = desk.ledger().finish(&lease, end).unwrap();
+        assert!(matches!(done, Append::Done(_)), "{done:?}");
+    }
+
+    /// Begins a release of what was accepted last of shop.
+    pub(crate) fn begin(&self, desk: &mut Desk, environment: &str) -> Lease {
+        let (environment, service): (EnvironmentName, ServiceName) = (name(environment), name("shop"));
+        let monitor = desk.ledger().monitor(&environment).unwrap();
+        let accepted = monitor.services[&service].accepted.clone().unwrap();
+        let request = BeginRequest {
+            service: ServiceKey {
+                project: name("acme"),
+                environment,
+                service,
+            },
+            commit: accepted.commit,
+            config_commit: desk.sight().config_commit.clone(),
+            policy: desk.sight().config.policy_hash(),
+            descriptor: accepted.descriptor,
+            config: "v1:0".to_owned(),
+            version: accepted.version,
+            plan: None,
+            trigger: Trigger {
+                kind: TriggerKind::Monitor,
+                by: "rita".to_owned(),
+            },
+            decision: None,
+            holder: Holder::build("https://ci.example.com/7"),
+            lasts: std::time::Duration::from_secs(600),
+            retires: false,
+        };
+        let begun = desk.ledger().begin(&[request], &mut |_, _| Ok(false)).unwrap();
+        match begun.into_iter().next() {
+            Some(Begin::Begun(lease)) => lease,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Changes pilotage.yaml.
+    pub(crate) fn rule(&self, policy: &str) {
+        self.repository
+            .commit("main", NewCommit::new("Rule").file("pilotage.yaml", policy));
+    }
 }

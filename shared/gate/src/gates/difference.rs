@@ -9,7 +9,17 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
     let evidence = case.evidence;
     let asked = evidence.asked.valid()?;
     let nothing = |why: String| Some(GateResult::new(GATE, Answer::Nothing).because(why));
-    let pass = |why: String| Some(GateResult::new(GATE, Answer::Pass).because(why));
+    let pass = |why: String| {
+        let result = GateResult::new(GATE, Answer::Pass).because(why);
+        Some(match &evidence.outdated {
+            Some(seen) => result.because(format!(
+                "{} was accepted at {} under another policy and not released since, so it is asked of again",
+                seen.version,
+                seen.commit.short()
+            )),
+            None => result,
+        })
+    };
 
     if let Some(held) = &evidence.held {
         if evidence.brought.is_empty() {
@@ -35,6 +45,9 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
         (Some(accepted), _) if accepted.digest == asked.digest => {
             let at = accepted.commit.short();
             match (&evidence.under_way, &evidence.unsettled) {
+                (Some(release), _) if evidence.outdated.is_some() => pass(format!(
+                    "what is asked was accepted at {at}, and {release} may bring something else"
+                )),
                 (Some(release), _) => nothing(format!(
                     "what is asked was accepted already, at {at}; {release} releases it"
                 )),
@@ -56,6 +69,10 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
         (None, Some(running)) if running.digest == asked.digest => {
             nothing(format!("version {} runs already, as asked", running.version))
         }
+        (Some(accepted), Some(running)) if running.digest == asked.digest => pass(format!(
+            "{} runs and is asked again, after {} was accepted",
+            running.version, accepted.version
+        )),
         (_, Some(running)) if running.version == asked.version => {
             pass(format!("version {} stays, its settings change", asked.version))
         }

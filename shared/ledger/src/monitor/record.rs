@@ -104,6 +104,9 @@ pub struct Accepted {
     /// How well it is known who brought it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grade: Option<String>,
+    /// Hash of the policy it was accepted under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     /// When.
     pub at: Timestamp,
 }
