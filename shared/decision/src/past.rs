@@ -159,7 +159,7 @@ pub fn service(
         why: held.why.clone(),
     });
     past.under_way = state.running.as_ref().map(|release| release.id.clone());
-    past.unsettled = state.last().filter(|_| state.held.is_none()).and_then(loose_end);
+    past.unsettled = unsettled(state, past.accepted.as_ref());
     past.rejected = state
         .rejections
         .iter()
@@ -167,6 +167,26 @@ pub fn service(
         .map(|rejection| seen(&rejection.asked))
         .collect();
     past
+}
+
+/// Why what was accepted does not run though nothing rejected it: the newest release of it came to no answer, or one of
+/// whatever else may have changed the target and left no proof.
+fn unsettled(state: &ReleaseState, accepted: Option<&Seen>) -> Option<String> {
+    if state.held.is_some() {
+        return None;
+    }
+    if let Some(doubtful) = &state.unsettled {
+        let release = state.history.iter().rev().find(|release| release.id == *doubtful);
+        let end = release.and_then(loose_end);
+        return Some(end.unwrap_or_else(|| format!("{doubtful} ended without proof")));
+    }
+    let last = state.last()?;
+    let of_it = accepted.is_some_and(|accepted| accepted.digest == last.begun.descriptor);
+    let runs = state
+        .proved
+        .as_ref()
+        .is_some_and(|proved| proved.descriptor == last.begun.descriptor);
+    (of_it && !runs).then(|| loose_end(last)).flatten()
 }
 
 /// How a release ended that neither proved what was asked nor rejected it.

@@ -3,6 +3,7 @@
 
 mod beginning;
 mod ledger;
+mod loose_end;
 mod policy;
 mod range;
 mod tightened;
