@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{Descriptor, FileSource, SecretSource};
+use crate::{Descriptor, FileSource, Notify, SecretSource, State};
 
 impl Descriptor {
     /// What the descriptor intends, as data: defaults are left out, short forms are written out, maps are sorted, and
@@ -24,11 +26,49 @@ impl Descriptor {
         serde_json::to_value(&plain).unwrap_or_default()
     }
 
-    /// The identity of the intent: `v1:` and the sha256 of its canonical JSON in hexadecimal. Files named by `from`
-    /// count by their path only, so call [`Descriptor::with_files`] first.
+    /// The identity of the whole intent: `v1:` and the sha256 of its canonical JSON in hexadecimal. It says whether two
+    /// descriptors are the same one. Files named by `from` count by their path only, so call
+    /// [`Descriptor::with_files`] first.
     #[must_use]
     pub fn config_hash(&self) -> String {
         canonical_hash(&self.intent())
+    }
+
+    /// The identity of what a running instance is made of, in the form of [`Descriptor::config_hash`]: another one needs
+    /// another instance, and the same one needs none, whatever else the release changes.
+    ///
+    /// In it are `kind`, `version`, `image`, `ports` with their routes, `requires`, `resources`, `stop`, `env`, `files` and
+    /// the names of the `secrets`. Not in it are `maintainer`, `domain` (its route is one of the ports'), `healthcheck`,
+    /// `smoke`, `regression`, `notify`, `after` and `state`, which are about a release and not about what it starts, and
+    /// the places and values of secrets: whoever starts instances holds the values against those that an instance has.
+    #[must_use]
+    pub fn instance_hash(&self) -> String {
+        // Without `..`, so that a new field has to be put on one of the two sides.
+        let made = Self {
+            kind: self.kind,
+            version: self.version.clone(),
+            image: self.image.clone(),
+            maintainer: None,
+            domain: None,
+            ports: self.ports.clone(),
+            requires: self.requires.clone(),
+            resources: self.resources.clone(),
+            stop: self.stop.clone(),
+            env: self.env.clone(),
+            files: self.files.clone(),
+            secrets: BTreeMap::new(),
+            healthcheck: None,
+            smoke: Vec::new(),
+            regression: None,
+            notify: Notify::default(),
+            after: Vec::new(),
+            state: State::Active,
+        };
+        let mut made = made.intent();
+        if !self.secrets.is_empty() {
+            made["secrets"] = self.secrets.keys().map(String::as_str).collect();
+        }
+        canonical_hash(&made)
     }
 }
 

@@ -102,6 +102,120 @@ fn the_hash_covers_the_intent_and_not_the_text() {
     }
 }
 
+/// Every field, and whether a running instance is made of it: two texts that differ in that field alone.
+#[test]
+fn each_field_is_on_one_side_of_the_instance() {
+    const WEB: &str = "ports: [{name: http, port: 80, publish: proxy, routes: [{host: a.example.com}]}]\n";
+    let table = [
+        ("kind", true, "kind: worker", "kind: job"),
+        ("version", true, "", "version: \"2\""),
+        ("image", true, "image: r.example.com/a", "image: r.example.com/b"),
+        (
+            "maintainer",
+            false,
+            "maintainer: {name: A, email: a@example.com}",
+            "maintainer: {name: B, email: a@example.com}",
+        ),
+        ("domain", false, WEB, &format!("{WEB}domain: a.example.com")),
+        ("ports", true, WEB, &WEB.replace("a.example.com", "b.example.com")),
+        (
+            "requires",
+            true,
+            "requires: [\"db:5432\"]",
+            "requires: [\"db:5433\"]",
+        ),
+        (
+            "resources",
+            true,
+            "resources: {memory: 1Gi}",
+            "resources: {memory: 2Gi}",
+        ),
+        ("stop", true, "stop: {grace: 5s}", "stop: {grace: 6s}"),
+        ("env", true, "env: {A: a}", "env: {A: b}"),
+        (
+            "files",
+            true,
+            "files: {/a: {content: a}}",
+            "files: {/a: {content: b}}",
+        ),
+        (
+            "secrets",
+            true,
+            "secrets: {A: {file: /a}}",
+            "secrets: {B: {file: /a}}",
+        ),
+        (
+            "healthcheck",
+            false,
+            &format!("{WEB}healthcheck: {{endpoints: [{{http: /a}}]}}"),
+            &format!("{WEB}healthcheck: {{endpoints: [{{http: /b}}], timeout: 9s}}"),
+        ),
+        (
+            "smoke",
+            false,
+            &format!("{WEB}smoke: [{{get: /a}}]"),
+            &format!("{WEB}smoke: [{{get: /b}}]"),
+        ),
+        (
+            "regression",
+            false,
+            "regression: {image: r.example.com/a}",
+            "regression: {image: r.example.com/b}",
+        ),
+        (
+            "notify",
+            false,
+            "notify: {slack: [\"#a\"]}",
+            "notify: {slack: [\"#b\"]}",
+        ),
+        ("after", false, "after: [cart]", "after: [pay]"),
+        ("state", false, "", "state: retired"),
+    ];
+    for (field, inside, before, after) in table {
+        let whole = |text: &str| {
+            let version = if text.starts_with("version") {
+                ""
+            } else {
+                "version: \"1\"\n"
+            };
+            let kind = if text.contains("ports") || text.contains("kind") {
+                ""
+            } else {
+                "kind: worker\n"
+            };
+            resolve(&format!("{version}{kind}{text}\n"), "qa")
+        };
+        let (before, after) = (whole(before), whole(after));
+        assert_ne!(before.config_hash(), after.config_hash(), "{field}");
+        assert_eq!(before.instance_hash() != after.instance_hash(), inside, "{field}");
+    }
+    let schema = pilotage_descriptor::schema();
+    let mut known: Vec<&str> = schema["properties"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    known.retain(|name| *name != "environments");
+    known.sort_unstable();
+    let mut asked = table.map(|(field, ..)| field);
+    asked.sort_unstable();
+    assert_eq!(asked.as_slice(), known, "every field is asked about");
+}
+
+#[test]
+fn another_place_of_the_same_secret_needs_no_other_instance() {
+    let hash = |place: &str| {
+        resolve(
+            &format!("version: \"1\"\nkind: worker\nsecrets: {{A: {place}}}\n"),
+            "qa",
+        )
+        .instance_hash()
+    };
+    assert_eq!(hash("{file: /a}"), hash("{sealed: YWdl}"));
+    assert!(hash("{file: /a}").starts_with("v1:"));
+}
+
 #[test]
 fn files_become_content_or_are_told_at_their_place() {
     let text = "\

@@ -48,8 +48,8 @@ pub struct Identity {
     pub digest: String,
     /// The version in the descriptor's words.
     pub version: String,
-    /// The hash of the normalised descriptor without secret values.
-    pub config_hash: String,
+    /// The hash of what an instance is made of, as the descriptor says: [`Descriptor::instance_hash`].
+    pub instance_hash: String,
 }
 
 /// A port of the host itself that an instance binds.

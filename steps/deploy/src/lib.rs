@@ -165,7 +165,7 @@ async fn wanted<T: Target>(target: &T, what: &What, place: &Place, cx: &Context)
         identity: Identity {
             digest,
             version: descriptor.version.as_str().to_owned(),
-            config_hash: descriptor.config_hash(),
+            instance_hash: descriptor.instance_hash(),
         },
         descriptor,
         secrets,

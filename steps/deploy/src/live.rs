@@ -56,6 +56,8 @@ pub struct Marker {
     pub fence: u64,
     /// Its name, where it has one.
     pub release: Option<pilotage_name::ReleaseId>,
+    /// The commit it released: what runs is that commit's, also where its instance was made for an earlier one.
+    pub commit: Option<pilotage_name::CommitId>,
 }
 
 impl fmt::Display for Marker {

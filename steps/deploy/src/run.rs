@@ -12,7 +12,7 @@ use pilotage_step::Context;
 use crate::desired::{Desired, Labels};
 use crate::live::{InstanceId, Live};
 use crate::operation::Operation;
-use crate::plan::{Plan, plan, undo};
+use crate::plan::{Plan, Planned, plan, undo};
 use crate::port::Target;
 use report::change;
 
@@ -166,20 +166,20 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
                 Err(halt) => return self.halted(halt, operation, index, checks, changes).await,
             }
         }
+        let effects = match self.plan.is_empty() {
+            true => Effects::None,
+            false => Effects::Complete,
+        };
+        let verified = |planned: &Planned| matches!(planned.operation, Operation::Verify { .. });
         let mut passed = true;
-        if let (true, Some(instance)) = (self.plan.is_empty(), self.plan.instance) {
-            let verified = self.verify(instance, &mut checks).await;
-            match verified {
+        // A release that needs no other instance is proved as well, by the healthcheck it brings.
+        if let (false, Some(instance)) = (self.plan.operations.iter().any(verified), self.plan.instance) {
+            match self.verify(instance, &mut checks).await {
                 Ok(()) => {}
                 Err(Halt::No(_)) => passed = false,
-                Err(Halt::Fault(fault)) => return Err(fault.effects(Effects::None)),
+                Err(Halt::Fault(fault)) => return Err(fault.effects(effects)),
             }
         }
-        let effects = if self.plan.is_empty() {
-            Effects::None
-        } else {
-            Effects::Complete
-        };
         let mut report = self.named(if passed {
             StepReport::passed()
         } else {

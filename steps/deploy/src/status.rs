@@ -38,6 +38,12 @@ pub async fn status<T: Target>(target: &T, key: &ServiceKey) -> Result<StepRepor
     };
     // Writing to a String does not fail.
     let _ = writeln!(text, "{}", report.summary);
+    if let Some(marker) = &live.marker {
+        let of = marker.commit.as_ref().map(|commit| format!(" of {commit}"));
+        let _ = writeln!(text, "  changed last by {marker}{}", of.unwrap_or_default());
+        report.commit.clone_from(&marker.commit);
+        report.release.clone_from(&marker.release);
+    }
     if let Some(serving) = serving.filter(|instance| instance.state == State::Running) {
         for (name, address) in target.outputs(serving.id).await {
             let _ = writeln!(text, "  {name} {address}");
@@ -48,7 +54,7 @@ pub async fn status<T: Target>(target: &T, key: &ServiceKey) -> Result<StepRepor
             report = report
                 .output("digest", identity.digest.clone())
                 .output("version", identity.version.clone())
-                .output("config_hash", identity.config_hash.clone());
+                .output("instance_hash", identity.instance_hash.clone());
         }
     }
     for instance in live.instances.iter().rev() {

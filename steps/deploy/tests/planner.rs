@@ -64,7 +64,7 @@ fn identity(descriptor: &Descriptor) -> Identity {
     Identity {
         digest: format!("sha256:{}", descriptor.version.as_str()),
         version: descriptor.version.as_str().to_owned(),
-        config_hash: descriptor.config_hash(),
+        instance_hash: descriptor.instance_hash(),
     }
 }
 
@@ -108,6 +108,7 @@ fn live(instances: Vec<Instance>) -> Live {
             .map(|fence| Marker {
                 fence,
                 release: labels(fence).release,
+                commit: None,
             }),
         serving: serving.map(|instance| Serving {
             instance: instance.id,
@@ -587,6 +588,7 @@ fn the_digest_moves_with_what_is_wanted_and_what_is_there() {
     marked.marker = Some(Marker {
         fence: 2,
         release: None,
+        commit: None,
     });
     assert_ne!(base, digest(&desired(WEB, 2), &marked));
     let mut closed = there;
@@ -596,4 +598,55 @@ fn the_digest_moves_with_what_is_wanted_and_what_is_there() {
         digest(&desired(WEB, 2), &closed),
         "the front door belongs to all services"
     );
+}
+
+#[test]
+fn what_the_instance_is_not_made_of_needs_no_other_instance() {
+    let live = live(vec![instance(1, WEB, 1, State::Running, 1)]);
+    for more in [
+        "maintainer: {name: Ana, email: ana@example.com}\n",
+        "notify: {slack: [\"#shop\"]}\n",
+        "smoke: [{get: /}]\n",
+        "regression: {image: registry.example.com/tests}\n",
+        "after: [cart]\n",
+    ] {
+        let changed = desired(&format!("{WEB}{more}"), 2);
+        let found = plan(&changed, &live, &PROCESS).unwrap();
+        assert!(found.is_empty(), "{more}{found}");
+        assert_eq!(found.instance, Some(InstanceId(1)));
+        assert_eq!(
+            short(found.operations.iter().map(|planned| planned.operation)),
+            "mark 2",
+            "the commit is written down"
+        );
+        assert_ne!(
+            found.digest,
+            plan(&desired(WEB, 2), &live, &PROCESS).unwrap().digest,
+            "a plan is bound to the whole descriptor"
+        );
+    }
+    let healthcheck = WEB.replace("http: /health", "http: /ready");
+    assert!(
+        plan(&desired(&healthcheck, 2), &live, &PROCESS)
+            .unwrap()
+            .is_empty()
+    );
+    let env = format!("{WEB}env: {{A: b}}\n");
+    assert!(!plan(&desired(&env, 2), &live, &PROCESS).unwrap().is_empty());
+}
+
+#[test]
+fn undoing_a_release_that_needed_no_other_instance_leaves_the_one_that_serves() {
+    let mut live = live(vec![
+        instance(1, &old(WEB), 1, State::Ended, 1),
+        instance(2, WEB, 2, State::Running, 2),
+    ]);
+    live.marker = Some(Marker {
+        fence: 3,
+        release: labels(3).release,
+        commit: None,
+    });
+    let back = undo(&key(), &labels(3), &live, &PROCESS).unwrap();
+    assert!(back.is_empty(), "{back}");
+    assert_eq!(back.instance, Some(InstanceId(2)));
 }

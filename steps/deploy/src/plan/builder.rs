@@ -1,7 +1,7 @@
 //! Putting operations together in their order.
 
-use crate::desired::{HostAddress, Identity, Labels};
-use crate::live::{InstanceId, Live, State};
+use crate::desired::{Desired, HostAddress, Identity, Labels};
+use crate::live::{Instance, InstanceId, Live, State};
 use crate::operation::Operation;
 use crate::plan::digest::digest;
 use crate::plan::{Plan, Planned};
@@ -159,15 +159,26 @@ impl<'l> Builder<'l> {
         }
     }
 
-    pub(super) fn finish(
+    /// The plan that makes the service equal to `desired`; `instance` serves afterwards.
+    pub(super) fn finish(self, desired: &Desired, instance: Option<InstanceId>) -> Plan {
+        self.end(&desired.key, Some(desired), Some(&desired.identity), instance)
+    }
+
+    /// The plan that goes back to what serves or served.
+    pub(super) fn finish_undo(self, key: &ServiceKey, instance: &Instance) -> Plan {
+        self.end(key, None, instance.identity.as_ref(), Some(instance.id))
+    }
+
+    fn end(
         self,
         key: &ServiceKey,
+        desired: Option<&Desired>,
         identity: Option<&Identity>,
         instance: Option<InstanceId>,
     ) -> Plan {
         Plan {
             service: key.clone(),
-            digest: digest(key, identity, self.live, &self.operations),
+            digest: digest(key, desired, identity, self.live, &self.operations),
             operations: self.operations,
             risks: self.risks,
             instance,

@@ -4,7 +4,7 @@ use pilotage_name::ServiceKey;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::desired::{Identity, Labels};
+use crate::desired::{Desired, Identity, Labels};
 use crate::fingerprint::hex;
 use crate::live::{InstanceId, Live, Marker, State};
 use crate::operation::Operation;
@@ -14,6 +14,7 @@ use crate::plan::Planned;
 /// the run and to all services: a plan made before the release began still fits.
 pub(super) fn digest(
     key: &ServiceKey,
+    desired: Option<&Desired>,
     identity: Option<&Identity>,
     live: &Live,
     operations: &[Planned],
@@ -31,6 +32,7 @@ pub(super) fn digest(
     #[derive(Serialize)]
     struct Bound<'a> {
         key: &'a ServiceKey,
+        descriptor: Option<String>,
         identity: Option<&'a Identity>,
         marker: &'a Option<Marker>,
         serving: &'a Option<crate::live::Serving>,
@@ -39,6 +41,7 @@ pub(super) fn digest(
     }
     let bound = Bound {
         key,
+        descriptor: desired.map(|desired| desired.descriptor.config_hash()),
         identity,
         marker: &live.marker,
         serving: &live.serving,

@@ -64,7 +64,7 @@ pub fn plan(desired: &Desired, live: &Live, capabilities: &Capabilities) -> Resu
     }
     builder.clean_up(id, None);
     builder.risks.extend(risks(desired, live));
-    Ok(builder.finish(&desired.key, Some(&desired.identity), Some(id)))
+    Ok(builder.finish(desired, Some(id)))
 }
 
 fn routes_needed(desired: &Desired) -> bool {
@@ -107,7 +107,7 @@ fn cause(desired: &Desired, live: &Live) -> String {
     } else if identity.digest != wanted.digest {
         causes.push("another artifact under the same version".to_owned());
     }
-    if identity.config_hash != wanted.config_hash && identity.version == wanted.version {
+    if identity.instance_hash != wanted.instance_hash && identity.version == wanted.version {
         causes.push("the configuration differs".to_owned());
     }
     if !secrets.is_empty() {
@@ -139,5 +139,5 @@ fn retire(desired: &Desired, live: &Live) -> Plan {
             );
         }
     }
-    builder.finish(&desired.key, Some(&desired.identity), None)
+    builder.finish(desired, None)
 }

@@ -56,5 +56,5 @@ pub fn undo(
         );
     }
     builder.clean_up(target.id, Some(labels.fence));
-    Ok(builder.finish(key, target.identity.as_ref(), Some(target.id)))
+    Ok(builder.finish_undo(key, target))
 }

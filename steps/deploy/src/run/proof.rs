@@ -68,12 +68,16 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
         let Identity {
             digest,
             version,
-            config_hash,
+            instance_hash,
         } = &self.desired.identity;
         let mut found = vec![
             compared("proof digest", digest, &evidence.identity.digest),
             compared("proof version", version, &evidence.identity.version),
-            compared("proof config hash", config_hash, &evidence.identity.config_hash),
+            compared(
+                "proof instance hash",
+                instance_hash,
+                &evidence.identity.instance_hash,
+            ),
         ];
         found.push(match evidence.astray.is_empty() {
             true => CheckResult::new("proof route", CheckOutcome::Passed),

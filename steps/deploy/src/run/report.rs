@@ -52,7 +52,7 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
         let Identity {
             digest,
             version,
-            config_hash,
+            instance_hash,
         } = &self.desired.identity;
         let service = &self.desired.key;
         report = report.output("plan", self.plan.digest.clone());
@@ -64,7 +64,8 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
                     .output("instance", instance.0.to_string())
                     .output("digest", digest.clone())
                     .output("version", version.clone())
-                    .output("config_hash", config_hash.clone());
+                    .output("instance_hash", instance_hash.clone())
+                    .output("config_hash", self.desired.descriptor.config_hash());
                 let serves = match (report.outcome, self.plan.is_empty()) {
                     (Outcome::Passed, true) => "serves already",
                     (Outcome::Passed, false) => "serves",

@@ -28,7 +28,7 @@ fn a_release_serves_through_the_front_door_and_a_second_one_changes_nothing() {
     assert_eq!(ask("/env/LOG_LEVEL"), "debug");
     assert_eq!(ask("/file/etc/shop/app.yaml"), "colour: blue");
     assert_eq!(ask("/env/PILOTAGE_RELEASE"), "qa.shop.1");
-    assert_eq!(ask("/env/PILOTAGE_CONFIG_HASH"), first.output("config_hash"));
+    assert_eq!(ask("/env/PILOTAGE_INSTANCE_HASH"), first.output("instance_hash"));
     assert_eq!(ask("/env/PORT"), first.output("http").rsplit(':').next().unwrap());
 
     let again = world.deploy(&["--release", "qa.shop.1"]).expect(0);
@@ -48,7 +48,7 @@ fn a_release_serves_through_the_front_door_and_a_second_one_changes_nothing() {
         [
             "proof digest",
             "proof version",
-            "proof config hash",
+            "proof instance hash",
             "proof route",
             "proof http /health on http"
         ],
@@ -210,6 +210,56 @@ fn a_changed_variable_or_secret_restarts_and_the_secret_is_seen_nowhere() {
     assert!(missing.says("PILOTAGE_SECRET_SHOP_DB is not set"));
     world.web("1.0.0", "secrets: {X: {file: /etc/hostname}}");
     assert!(world.deploy(&[]).expect(3).says("is not allowed in qa"));
+}
+
+#[test]
+fn what_the_instance_is_not_made_of_is_released_without_a_restart() {
+    let world = World::new();
+    world.artifact("1.0.0", "");
+    world.web("1.0.0", "");
+    let commit = |digit: &str| digit.repeat(40);
+    let first = world
+        .deploy(&["--release", "qa.shop.1", "--commit", &commit("a")])
+        .expect(0);
+    let before = world.processes();
+    world.web(
+        "1.0.0",
+        "notify: {slack: [\"#shop\"]}\nmaintainer: {name: Ana, email: ana@example.com}",
+    );
+    let text = fs::read_to_string(world.path("shop.yaml")).unwrap();
+    world.descriptor(&text.replace("interval: 20ms", "interval: 30ms"));
+    let release = ["--release", "qa.shop.2", "--commit", &commit("b")];
+    let plan = world
+        .deploy(&[&["plan", "--detailed-exitcode"], &release[..]].concat())
+        .expect(0);
+    assert!(plan.says("nothing to do"), "{}", plan.stdout);
+    let second = world.deploy(&release).expect(0);
+    assert_eq!((second.effects(), second.output("instance")), ("none", "1"));
+    assert_eq!(
+        second.report["checks"].as_array().map(Vec::len),
+        Some(5),
+        "it is proved"
+    );
+    assert_eq!(world.processes(), before, "nothing was started");
+    assert_eq!(second.output("instance_hash"), first.output("instance_hash"));
+    assert_ne!(second.output("config_hash"), first.output("config_hash"));
+    let status = world.deploy(&["status"]).expect(0);
+    assert!(
+        status.says(&format!("changed last by release qa.shop.2 of {}", commit("b"))),
+        "{}",
+        status.stdout
+    );
+    assert_eq!(status.report["commit"], commit("b"));
+
+    // The healthcheck that the release brings is the one that has to pass; what serves goes on.
+    world.descriptor(
+        &text
+            .replace("http: /health", "http: /no-such-page")
+            .replace("timeout: 20s", "timeout: 1s"),
+    );
+    let failed = world.deploy(&["--release", "qa.shop.3"]).expect(1);
+    assert_eq!(failed.effects(), "none");
+    assert_eq!((world.processes(), world.ask().0), (before, 200));
 }
 
 #[test]

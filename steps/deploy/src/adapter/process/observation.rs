@@ -12,7 +12,7 @@ use super::state::{self, MarkerFile, Record, RouteEntry, RouteFile};
 use crate::desired::{Identity, Labels, host_addresses};
 use crate::error::TargetError;
 use crate::fingerprint::Fingerprints;
-use crate::live::{Instance, InstanceId, Live, Marker, Serving, State};
+use crate::live::{Instance, InstanceId, Live, Serving, State};
 
 impl ProcessService {
     /// Everything of the service; of what is `wanted`, what somebody else has.
@@ -48,10 +48,7 @@ impl ProcessService {
             serving: serving
                 .filter(|serving| instances.iter().any(|instance| instance.id == serving.instance)),
             next: InstanceId(marker.as_ref().map_or(1, |marker| marker.next).max(last + 1)),
-            marker: marker.map(|marker| Marker {
-                fence: marker.fence,
-                release: marker.release,
-            }),
+            marker: marker.as_ref().map(MarkerFile::marker),
             instances,
             front: self.front(routed).await?,
             taken,
@@ -84,7 +81,7 @@ impl ProcessService {
                 Some(told) => Identity {
                     digest,
                     version: told.version,
-                    config_hash: told.config_hash,
+                    instance_hash: told.instance_hash,
                 },
                 None => Identity {
                     digest,

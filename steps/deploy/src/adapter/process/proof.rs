@@ -43,7 +43,7 @@ impl ProcessService {
             identity: Identity {
                 digest,
                 version: told.version,
-                config_hash: told.config_hash,
+                instance_hash: told.instance_hash,
             },
             astray,
         })
@@ -53,19 +53,19 @@ impl ProcessService {
 /// What a running process says of itself.
 pub(super) struct Told {
     pub(super) version: String,
-    pub(super) config_hash: String,
+    pub(super) instance_hash: String,
 }
 
 /// The labels a running process carries; empty texts where it carries none, which equal nothing that is wanted.
 pub(super) fn read_labels(pid: u32) -> Told {
     let mut told = Told {
         version: String::new(),
-        config_hash: String::new(),
+        instance_hash: String::new(),
     };
     for (name, value) in processes::environment(pid) {
         match name.as_str() {
             "PILOTAGE_VERSION" => told.version = value,
-            "PILOTAGE_CONFIG_HASH" => told.config_hash = value,
+            "PILOTAGE_INSTANCE_HASH" => told.instance_hash = value,
             _ => {}
         }
     }

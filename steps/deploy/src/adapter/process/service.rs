@@ -14,7 +14,7 @@ use super::state::{self, MarkerFile, Record, RouteFile, Run, ServiceDir, key_tex
 use super::{files, placeholder, processes};
 use crate::desired::Labels;
 use crate::error::TargetError;
-use crate::live::{InstanceId, Marker};
+use crate::live::InstanceId;
 
 /// Where the loader finds libraries that are no part of the system.
 const LOADER: &str = "LD_LIBRARY_PATH";
@@ -125,11 +125,7 @@ impl ProcessService {
         if marker.fence > labels.fence {
             return Err(TargetError::Stale {
                 fence: labels.fence,
-                by: Marker {
-                    fence: marker.fence,
-                    release: marker.release,
-                }
-                .to_string(),
+                by: marker.marker().to_string(),
             });
         }
         Ok(())

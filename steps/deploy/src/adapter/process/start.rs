@@ -53,7 +53,7 @@ impl ProcessService {
             ("FENCE", Some(record.labels.fence.to_string())),
             ("VERSION", Some(record.identity.version.clone())),
             ("DIGEST", Some(record.identity.digest.clone())),
-            ("CONFIG_HASH", Some(record.identity.config_hash.clone())),
+            ("INSTANCE_HASH", Some(record.identity.instance_hash.clone())),
             ("FILES", Some(directory.join("files").display().to_string())),
         ];
         for (name, value) in labels {

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::desired::{Identity, Labels};
 use crate::error::TargetError;
 use crate::fingerprint::Fingerprints;
-use crate::live::InstanceId;
+use crate::live::{InstanceId, Marker};
 
 /// The name of a service's files: unlike with hyphens, no two services share one.
 #[must_use]
@@ -92,8 +92,22 @@ pub(crate) struct MarkerFile {
     pub(crate) fence: u64,
     /// The release it belongs to.
     pub(crate) release: Option<pilotage_name::ReleaseId>,
+    /// The commit that was released.
+    #[serde(default)]
+    pub(crate) commit: Option<pilotage_name::CommitId>,
     /// The number of the next instance.
     pub(crate) next: u64,
+}
+
+impl MarkerFile {
+    /// What it says of the last release.
+    pub(crate) fn marker(&self) -> Marker {
+        Marker {
+            fence: self.fence,
+            release: self.release.clone(),
+            commit: self.commit.clone(),
+        }
+    }
 }
 
 /// `instance.json`.

@@ -54,7 +54,8 @@ impl Target for ProcessService {
             Operation::Mark { fence } => {
                 let mut marker = self.marker()?;
                 marker.fence = fence;
-                marker.release = desired.labels.release.clone();
+                marker.release.clone_from(&desired.labels.release);
+                marker.commit.clone_from(&desired.labels.commit);
                 state::write(&self.dir.marker(), &marker)
             }
             Operation::OpenFront => self.open_front().await,
