@@ -25,6 +25,7 @@
 mod allow;
 mod config;
 mod cross_check;
+mod docker;
 mod environment;
 mod file;
 mod freeze;
@@ -43,6 +44,7 @@ mod trigger;
 
 pub use allow::{Allow, NoPortRange, PortRange};
 pub use config::{Config, Storm};
+pub use docker::{DockerTarget, DockerTls, Haproxy, Password, Proxy, Registry, SecretDelivery};
 pub use environment::{Environment, First, Mode};
 pub use freeze::Freeze;
 pub use ledger::LedgerPlace;
@@ -54,6 +56,6 @@ pub use pipeline::{OnFailure, Stage, StepName, When};
 pub use policy::{PeopleRule, Policy, Proof, SkipRule, TicketRule};
 pub use schema::schema;
 pub use service::{ServicePlace, ServiceRules};
-pub use target::{CommandTarget, DockerTarget, Haproxy, KubernetesTarget, ProcessTarget, Proxy, Target};
+pub use target::{CommandTarget, KubernetesTarget, ProcessTarget, Target};
 pub use tracker::{Forge, ForgeKind, Jira, Trackers};
 pub use trigger::Trigger;

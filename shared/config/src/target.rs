@@ -5,6 +5,8 @@ use pilotage_yaml::{Decode, Decoder, Fields, Node, record};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::DockerTarget;
+
 /// Where releases land.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -17,32 +19,6 @@ pub enum Target {
     Command(CommandTarget),
     /// Processes on this machine, for development.
     Process(ProcessTarget),
-}
-
-record! {
-    /// A Docker host and its proxy.
-    pub struct DockerTarget: Eq, Default {
-        /// The engine's address; the local socket when nothing is written.
-        pub host: Option<String>,
-        /// What routes users' requests.
-        pub proxy: Option<Proxy>,
-    }
-}
-
-/// What routes users' requests on a Docker host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Proxy {
-    /// HAProxy, steered through its runtime API.
-    Haproxy(Haproxy),
-}
-
-record! {
-    /// The way to an HAProxy.
-    pub struct Haproxy: Eq {
-        /// The runtime API: a socket's path or `host:port`.
-        pub api: String,
-    }
 }
 
 record! {
@@ -122,14 +98,5 @@ impl Decode for Target {
             "command" => CommandTarget::decode(value, cx).map(Self::Command),
             _ => ProcessTarget::decode(value, cx).map(Self::Process),
         }
-    }
-}
-
-impl Decode for Proxy {
-    fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
-        let mut fields = Fields::of(node, cx, "a proxy")?;
-        let choice = fields.one_of(&["haproxy"], cx);
-        fields.finish(cx);
-        Haproxy::decode(choice?.1, cx).map(Self::Haproxy)
     }
 }

@@ -118,6 +118,7 @@ fn keys<'n>(node: &'n Node, free: bool, found: &mut Vec<&'n pilotage_yaml::Entry
                 }
                 let names = [
                     "targets",
+                    "registries",
                     "environments",
                     "policies",
                     "people",

@@ -1,8 +1,9 @@
+use pilotage_descriptor::HostPort;
 use pilotage_diagnostic::{nearest, printable};
 use pilotage_yaml::{Diagnostics, Span};
 
 use super::{Rules, ticked};
-use crate::{CommandTarget, ProcessTarget, Target};
+use crate::{CommandTarget, DockerTarget, ProcessTarget, Target};
 
 impl Rules<'_> {
     /// Targets can work.
@@ -12,8 +13,47 @@ impl Rules<'_> {
             match target {
                 Target::Process(process) => self.process(found, process, &format!("{path}.process")),
                 Target::Command(command) => self.command(found, command, &format!("{path}.command")),
-                Target::Docker(_) | Target::Kubernetes(_) => {}
+                Target::Docker(docker) => self.docker(found, docker, &format!("{path}.docker")),
+                Target::Kubernetes(_) => {}
             }
+        }
+    }
+
+    fn docker(&self, found: &mut Diagnostics, docker: &DockerTarget, path: &str) {
+        let host = docker.host.as_deref().unwrap_or("unix:///var/run/docker.sock");
+        let socket = host
+            .strip_prefix("unix://")
+            .is_some_and(|path| path.starts_with('/'));
+        let network = host
+            .strip_prefix("tcp://")
+            .is_some_and(|address| address.parse::<HostPort>().is_ok());
+        if !socket && !network {
+            let error = self.error(
+                "invalid-engine",
+                format!("`{}` is no address of a Docker engine", printable(host)),
+                self.value(&format!("{path}.host")),
+                "no address of an engine",
+            );
+            found.push(error.help("write `unix:///var/run/docker.sock`, or `tcp://box.example.com:2376`"));
+        }
+        if network && docker.tls.is_none() {
+            let warning = self.warning(
+                "engine-without-tls",
+                "whoever reaches this port is root on the Docker host, and nothing proves who asks",
+                self.value(&format!("{path}.host")),
+                "asked in plain text",
+            );
+            found.push(
+                warning.help("protect it with certificates and name them under `tls: {ca, cert, key}`"),
+            );
+        }
+        if !network && docker.tls.is_some() {
+            found.push(self.error(
+                "tls-without-network",
+                "a socket on this machine speaks no TLS",
+                self.key(&format!("{path}.tls")),
+                "of no use without `host: tcp://…`",
+            ));
         }
     }
 
