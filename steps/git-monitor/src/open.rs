@@ -69,7 +69,7 @@ pub(crate) async fn watch(
     let pass = [&SECRETS[..], &["PILOTAGE_SECRET_*"], &MESSAGES].concat();
     let kind = desk.sight().config.trigger.clone();
     let trigger = Processes::new(kind, reach, child_environment(&cx.env, &pass));
-    let project = desk.sight().config.project.to_string();
+    let project = desk.sight().config.project.clone();
     let voice = NotifyStep::new(project, child_environment(&cx.env, &MESSAGES));
     Ok(Watch::new(desk, first, by, machine, trigger, voice).only(repo.environment.clone()))
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use pilotage_gate::{Decision, Verdict};
-use pilotage_name::{EnvironmentName, ServiceName};
-use serde_json::{Value, json};
+use pilotage_message::{Event, Message, VersionChange, Who};
+use pilotage_name::{EnvironmentName, ProjectName, ServiceName};
 
 /// One recorded decision that people are told of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,49 +53,51 @@ pub(crate) trait Voice {
     fn gave_up(&self, telling: &Telling) -> bool;
 }
 
-/// The event that `pilotage-notify` knows the decision by; none where nobody has to hear of it.
+/// What people are told that happened; none where nobody has to hear of it.
 #[must_use]
-pub(crate) fn event(decision: &Decision) -> Option<&'static str> {
+pub(crate) fn event(decision: &Decision) -> Option<Event> {
     match decision.verdict {
-        Verdict::Refuse => Some("refused"),
-        Verdict::Wait => Some("waiting"),
+        Verdict::Refuse => Some(Event::Refused),
+        Verdict::Wait => Some(Event::Waiting),
         // An orphan that still runs waits for somebody who says what is to become of it.
         Verdict::Nothing
             if decision
                 .objections()
                 .any(|gate| !gate.satisfy.is_empty() && gate.gate == "orphan") =>
         {
-            Some("waiting")
+            Some(Event::Waiting)
         }
         Verdict::Accept | Verdict::Adopt | Verdict::Skip | Verdict::Nothing => None,
     }
 }
 
-/// The decision as `notify-message/v1`.
+/// What there is to tell of a decision.
 #[must_use]
-pub(crate) fn message(project: &str, decision: &Decision) -> Value {
+pub(crate) fn message(project: &ProjectName, event: Event, decision: &Decision) -> Message {
     let evidence = &decision.evidence;
     let newest = evidence.newest();
-    let who = |identity: &pilotage_gate::Identity| json!({"name": identity.name, "email": identity.email});
-    let reasons: Vec<String> = decision
-        .objections()
-        .flat_map(|gate| gate.evidence.iter().map(|why| format!("{}: {why}", gate.gate)))
-        .collect();
-    let satisfy: Vec<&String> = decision.objections().flat_map(|gate| &gate.satisfy).collect();
-    json!({
-        "schema": "notify-message/v1",
-        "project": project,
-        "environment": decision.environment,
-        "service": decision.service,
-        "version": {
-            "from": evidence.running.as_ref().map(|running| &running.version),
-            "to": decision.version,
+    let who = |identity: &pilotage_gate::Identity| Who {
+        name: identity.name.clone(),
+        email: Some(identity.email.clone()),
+    };
+    Message {
+        service: Some(decision.service.clone()),
+        version: VersionChange {
+            from: evidence.running.as_ref().map(|running| running.version.clone()),
+            to: decision.version.clone(),
         },
-        "commit": newest.map_or(&decision.commit, |newest| &newest.commit),
-        "subject": newest.map(|newest| &newest.subject),
-        "author": newest.map(|newest| who(&newest.author)),
-        "committer": newest.map(|newest| who(&newest.committer)),
-        "reasons": reasons,
-        "satisfy": satisfy,
-    })
+        commit: Some(newest.map_or(&decision.commit, |newest| &newest.commit).clone()),
+        subject: newest.map(|newest| newest.subject.clone()),
+        author: newest.map(|newest| who(&newest.author)),
+        committer: newest.map(|newest| who(&newest.committer)),
+        reasons: decision
+            .objections()
+            .flat_map(|gate| gate.evidence.iter().map(|why| format!("{}: {why}", gate.gate)))
+            .collect(),
+        satisfy: decision
+            .objections()
+            .flat_map(|gate| gate.satisfy.iter().cloned())
+            .collect(),
+        ..Message::new(event, project.clone(), decision.environment.clone())
+    }
 }

@@ -1,12 +1,12 @@
 use std::path::PathBuf;
 
-use clap::builder::PossibleValue;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use pilotage_message::Event;
 use pilotage_quantity::Duration;
 use pilotage_step::{Common, DescriptorArgs, StepCli};
 use url::Url;
 
-use crate::event::Event;
 use crate::route::Destination;
 
 /// Says what a release does to the people who want to know.
@@ -17,8 +17,8 @@ use crate::route::Destination;
 #[derive(Parser, Clone, Debug)]
 #[command(name = "pilotage-notify", version)]
 pub struct Args {
-    /// What happened.
-    #[arg(long, value_enum, value_name = "EVENT", required_unless_present = "schema")]
+    /// What happened; without it what the message says.
+    #[arg(long, value_name = "EVENT", value_parser = event())]
     pub event: Option<Event>,
     /// What there is to say (JSON, notify-message/v1); `-` is stdin.
     #[arg(long, value_name = "FILE", required_unless_present = "schema")]
@@ -58,14 +58,8 @@ impl StepCli for Args {
     }
 }
 
-impl ValueEnum for Event {
-    fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(self.word()))
-    }
+fn event() -> impl clap::builder::TypedValueParser<Value = Event> {
+    PossibleValuesParser::new(Event::ALL.map(Event::word)).try_map(|word| word.parse::<Event>())
 }
 
 fn destination(text: &str) -> Result<Destination, String> {

@@ -1,25 +1,23 @@
 use minijinja::value::{Serde, Value};
 use pilotage_config::Config;
+use pilotage_message::{Event, Message};
 use serde::Serialize;
 
-use crate::event::Event;
-use crate::message::Message;
 use crate::mrkdwn;
 use crate::template::Format;
 
 /// What templates can name: the message with everything spelt out, and whom to mention.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
-    event: Event,
     message: Message,
     member: Option<String>,
 }
 
 #[derive(Serialize)]
 struct View<'a> {
-    event: Event,
     #[serde(flatten)]
     message: &'a Message,
+    place: String,
     short_commit: Option<&'a str>,
     mention: Value,
 }
@@ -29,8 +27,10 @@ impl Context {
     #[must_use]
     pub(crate) fn new(event: Event, message: &Message, config: Option<&Config>) -> Self {
         Self {
-            event,
-            message: message.clone(),
+            message: Message {
+                event: Some(event),
+                ..message.clone()
+            },
             member: config.and_then(|config| member(message, config)),
         }
     }
@@ -45,8 +45,8 @@ impl Context {
             .filter(|_| format == Format::Slack)
             .and_then(mrkdwn::mention);
         Value::from(Serde(View {
-            event: self.event,
             message: &self.message,
+            place: self.message.place(),
             short_commit: self.message.commit.as_ref().map(pilotage_name::CommitId::short),
             mention: member
                 .map(Value::from_safe_string)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pilotage_message::Event;
 use pilotage_retry::{RetryPolicy, Retryable, Try, retry};
 use serde::Serialize;
 use slack_morphism::prelude::SlackMessageContent;
@@ -9,7 +10,6 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::blocks::content;
-use crate::event::Event;
 use crate::port::{Posted, Slack, SlackFailure};
 
 /// What became of a message on one channel.
@@ -161,7 +161,7 @@ pub(crate) async fn to_channel(
     let (outcome, posted) = match stands {
         Some(earlier) => {
             // An edit makes no sound: what needs a person is also said anew, below the message and in the channel.
-            if parcel.event.asks_for_attention() {
+            if asks_for_attention(parcel.event) {
                 let headline = content(parcel.text.split("\n\n").next().unwrap_or_default());
                 if let Err((_, story)) = sender
                     .send(false, || {
@@ -216,6 +216,14 @@ pub(crate) async fn to_webhook(
             result
         }
         Err(failure) => failed("webhook", &sender, failure),
+    }
+}
+
+/// Whether someone should look now. An edited message makes no sound, so this decides whether an edit is enough.
+const fn asks_for_attention(event: Event) -> bool {
+    match event {
+        Event::Failed | Event::Cancelled | Event::Refused | Event::Waiting | Event::Frozen => true,
+        Event::Started | Event::Succeeded | Event::Thawed => false,
     }
 }
 

@@ -7,11 +7,11 @@ use std::sync::{Arc, PoisonError};
 use pilotage_config::Config;
 use pilotage_descriptor::Descriptor;
 use pilotage_diagnostic::{Diagnostics, Source, printable};
+use pilotage_message::Message;
 use pilotage_outcome::Fault;
 use pilotage_step::Context;
 
 use crate::args::Args;
-use crate::message::Message;
 
 /// The inputs, read and valid.
 #[derive(Clone, Debug)]
@@ -52,12 +52,15 @@ impl Input {
         if asked
             .service
             .as_ref()
-            .is_some_and(|service| *service != message.service)
+            .is_some_and(|service| message.service.as_ref() != Some(service))
         {
-            return Err(Fault::usage(format!(
-                "--service is not `{}`, the service of the message",
-                message.service
-            )));
+            return Err(Fault::usage(match &message.service {
+                Some(service) => format!("--service is not `{service}`, the service of the message"),
+                None => format!(
+                    "--service is given, and the message is about all of {}",
+                    message.environment
+                ),
+            }));
         }
         let config = match asked.config(cx).await? {
             None => None,

@@ -8,9 +8,7 @@ mod args;
 mod blocks;
 mod context;
 mod delivery;
-mod event;
 mod input;
-mod message;
 mod mrkdwn;
 mod port;
 mod report;
@@ -20,7 +18,5 @@ mod state;
 mod template;
 
 pub use args::Args;
-pub use event::Event;
-pub use message::{Held, Link, Message, StageResult, VersionChange, Who, schema};
 pub use route::Destination;
 pub use run::run;

@@ -1,11 +1,10 @@
 //! What the step says at its end.
 
+use pilotage_message::{Event, Message};
 use pilotage_outcome::{Change, CheckOutcome, CheckResult, Effects, Outcome, StepReport};
 use serde_json::json;
 
 use crate::delivery::{Arrival, ChannelResult};
-use crate::event::Event;
-use crate::message::Message;
 use crate::route::Destination;
 
 /// The report about all channels. `console` is the message as it goes to stdout, when the console was asked for.
@@ -116,10 +115,12 @@ pub(crate) fn about(report: StepReport, message: &Message) -> StepReport {
     if let Some(commit) = &message.commit {
         report = report.commit(commit.clone());
     }
+    if let Some(service) = &message.service {
+        report = report.service(service.clone());
+    }
     report
         .project(message.project.clone())
         .environment(message.environment.clone())
-        .service(message.service.clone())
 }
 
 fn check(channel: &ChannelResult) -> CheckResult {

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use pilotage_config::{Config, NotifyRoute};
+use pilotage_config::{Config, NotifyEvent, NotifyRoute};
 use pilotage_descriptor::Descriptor;
+use pilotage_message::Event;
 use pilotage_name::EnvironmentName;
-
-use crate::event::Event;
 
 /// Where one message goes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,10 +103,23 @@ pub(crate) fn destinations(event: Event, sources: &Sources<'_>) -> Vec<Destinati
     )
 }
 
+/// The word in pilotage.yaml for those who want to hear of an event. Whoever wants to know of failures also wants to know
+/// of a release that was ended from outside; where nothing is released, every change waits.
+#[must_use]
+pub(crate) const fn heard_as(event: Event) -> NotifyEvent {
+    match event {
+        Event::Started => NotifyEvent::Started,
+        Event::Succeeded => NotifyEvent::Succeeded,
+        Event::Failed | Event::Cancelled => NotifyEvent::Failed,
+        Event::Refused => NotifyEvent::Refused,
+        Event::Waiting | Event::Frozen | Event::Thawed => NotifyEvent::Waiting,
+    }
+}
+
 fn wanting(event: Event, routes: &[NotifyRoute]) -> impl Iterator<Item = String> {
     routes
         .iter()
-        .filter(move |route| route.events.is_empty() || route.events.contains(&event.in_config()))
+        .filter(move |route| route.events.is_empty() || route.events.contains(&heard_as(event)))
         .flat_map(|route| route.to.iter().cloned())
 }
 
@@ -191,6 +203,16 @@ mod tests {
             told(Event::Failed, descriptor, config, token),
             "slack #shop, email qa@example.com, slack #releases, slack #alarm"
         );
+        for (event, like) in [
+            (Event::Cancelled, Event::Failed),
+            (Event::Frozen, Event::Waiting),
+            (Event::Thawed, Event::Waiting),
+        ] {
+            assert_eq!(
+                told(event, descriptor, config, token),
+                told(like, descriptor, config, token)
+            );
+        }
         assert_eq!(
             told(Event::Failed, None, config, SlackAccess::Webhook),
             "slack webhook, email Qa@example.com"

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use pilotage_http::{HttpSettings, Proxies, client};
+use pilotage_message::{Event, schema};
 use pilotage_outcome::{Effects, Fault, StepReport};
 use pilotage_retry::{Limits, RetryPolicy, Waits};
 use pilotage_step::Context;
@@ -12,12 +13,10 @@ use crate::adapter::{Access, SlackApi};
 use crate::args::Args;
 use crate::context::Context as Facts;
 use crate::delivery::{Arrival, ChannelResult, Parcel, to_channel, to_webhook};
-use crate::event::Event;
 use crate::input::Input;
-use crate::message::schema;
 use crate::port::{Posted, Slack};
 use crate::report::{about, delivered, planned};
-use crate::route::{Destination, SlackAccess, Sources, destinations};
+use crate::route::{Destination, SlackAccess, Sources, destinations, heard_as};
 use crate::state::State;
 use crate::template::{Format, TemplateError, Templates};
 
@@ -31,10 +30,10 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
             .map_err(|error| Fault::internal("the schema cannot be written").caused_by(error))?;
         return Ok(StepReport::document(text + "\n"));
     }
-    let event = args
-        .event
-        .ok_or_else(|| Fault::usage("--event is missing").help("give `--event EVENT`"))?;
     let input = Input::read(&args, &cx).await?;
+    let event = args.event.or(input.message.event).ok_or_else(|| {
+        Fault::usage("neither --event nor the message says what happened").help("give `--event EVENT`")
+    })?;
     cx.note(|report| *report = about(report.clone(), &input.message));
     let access = access(&cx)?;
     let destinations = destinations(
@@ -138,7 +137,7 @@ fn render(
     let named = input
         .config
         .as_ref()
-        .is_some_and(|config| config.templates.contains_key(&event.in_config()));
+        .is_some_and(|config| config.templates.contains_key(&heard_as(event)));
     if named && args.templates.is_none() {
         // They are paths in the config branch, and this step holds no git.
         tracing::warn!(

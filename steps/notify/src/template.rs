@@ -11,9 +11,9 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use pilotage_diagnostic::{Diagnostic, Diagnostics, Source, Span, nearest, printable};
+use pilotage_message::Event;
 
 use crate::context::Context;
-use crate::event::Event;
 use crate::mrkdwn;
 
 /// What a template is written in, and what its values are escaped for.
@@ -63,23 +63,31 @@ macro_rules! ours {
     };
 }
 
-const OURS: [(&str, &str); 18] = ours![
+const OURS: [(&str, &str); 26] = ours![
     "started.txt",
     "succeeded.txt",
     "failed.txt",
+    "cancelled.txt",
     "refused.txt",
     "waiting.txt",
+    "frozen.txt",
+    "thawed.txt",
     "_change.txt",
     "_reasons.txt",
+    "_services.txt",
     "_stages.txt",
     "_end.txt",
     "started.slack",
     "succeeded.slack",
     "failed.slack",
+    "cancelled.slack",
     "refused.slack",
     "waiting.slack",
+    "frozen.slack",
+    "thawed.slack",
     "_change.slack",
     "_reasons.slack",
+    "_services.slack",
     "_stages.slack",
     "_end.slack",
 ];
@@ -309,11 +317,11 @@ fn line_start(text: &str, line: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use pilotage_message::Message;
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
-    use crate::message::Message;
 
     /// A release with something in every field.
     fn full() -> serde_json::Value {
@@ -521,7 +529,7 @@ mod tests {
     }
 
     proptest! {
-        // Each case renders all ten messages.
+        // Each case renders all messages.
         #![proptest_config(ProptestConfig::with_cases(48))]
 
         #[test]

@@ -378,7 +378,10 @@ fn inputs_of_no_use_are_told_before_anything_is_sent() {
 
 #[test]
 fn the_published_schema_is_the_one_of_the_code() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/notify-message.schema.json");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../shared/message/notify-message.schema.json"
+    );
     let printed = Command::program(env!("CARGO_BIN_EXE_pilotage-notify"))
         .arg("--schema")
         .run();
@@ -388,10 +391,33 @@ fn the_published_schema_is_the_one_of_the_code() {
         printed.stdout, published,
         "`pilotage-notify --schema > {path}` publishes it anew"
     );
-    let schema: Value = serde_json::from_str(&published).unwrap();
-    assert!(jsonschema::is_valid(&schema, &message()));
-    assert!(!jsonschema::is_valid(
-        &schema,
-        &json!({"schema": "notify-message/v1", "project": "acme"})
-    ));
 }
+
+#[test]
+fn what_happened_may_stand_in_the_message_and_an_environment_needs_no_service() {
+    let command = Command::program(env!("CARGO_BIN_EXE_pilotage-notify"));
+    let say = |event: &str| {
+        json!({"schema": "notify-message/v1", "event": event, "project": "acme", "environment": "qa",
+            "reasons": ["the branch was rewritten"]})
+    };
+    std::fs::write(command.home().join("message.json"), say("frozen").to_string()).unwrap();
+    let output = command
+        .args(["--message", "message.json", "--to", "console"])
+        .run_reported();
+    assert_eq!(output.code, Some(0), "{output}");
+    assert_eq!(
+        output.stdout,
+        "qa: FROZEN, nothing is released here\n  - the branch was rewritten\n"
+    );
+    assert_eq!(output.report()["result"]["event"], "frozen");
+
+    let command = Command::program(env!("CARGO_BIN_EXE_pilotage-notify"));
+    std::fs::write(command.home().join("message.json"), MESSAGE_OF_NO_EVENT).unwrap();
+    let output = command
+        .args(["--message", "message.json", "--to", "console"])
+        .run();
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stderr.contains("what happened"), "{output}");
+}
+
+const MESSAGE_OF_NO_EVENT: &str = r#"{"schema":"notify-message/v1","project":"acme","environment":"qa"}"#;

@@ -88,7 +88,7 @@ fn a_step_gets_its_arguments_and_gives_its_exit_code() {
 
 #[test]
 fn the_schema_of_a_message_is_that_of_the_step_beside() {
-    let path = "steps/notify/notify-message.schema.json";
+    let path = "shared/message/notify-message.schema.json";
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
     let script = format!("test \"$*\" = --schema && cat {}", file.display());
     let beside = Beside::new("notify", &script);

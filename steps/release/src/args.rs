@@ -2,10 +2,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use pilotage_message::Who;
 use pilotage_name::{EnvironmentName, ReleaseId, ServiceName};
 use pilotage_step::{Common, RepoArgs, StepCli};
 
-use crate::message::Who;
 use crate::rollback::person;
 
 /// Releases services from begin to finish, and says what runs where.

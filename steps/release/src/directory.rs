@@ -18,10 +18,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use pilotage_config::StepName;
+use pilotage_message::{Event, Message};
 use pilotage_outcome::StepReportData;
 
 use crate::error::{DirectoryError, ReportProblem};
-use crate::message::Message;
+use crate::message::started;
 use crate::plan::{ReleasePlan, SCHEMA};
 use crate::stage::StagePlan;
 
@@ -78,7 +79,7 @@ impl PlanDirectory {
         let lines: String = plan.due().map(|stage| format!("{stage}\n")).collect();
         directory.write("stages", &lines)?;
         directory.save(plan)?;
-        directory.tell(&Message::started(plan, None))?;
+        directory.tell(&started(plan, None))?;
         Ok(directory)
     }
 
@@ -153,7 +154,7 @@ impl PlanDirectory {
         &self,
         plan: &ReleasePlan,
         stage: &StagePlan,
-        event: &'static str,
+        event: Event,
     ) -> Result<BTreeMap<String, String>, DirectoryError> {
         let environment = self.environment(plan, stage, event);
         self.write_environment(&stage.stem(), &environment)?;
@@ -166,12 +167,12 @@ impl PlanDirectory {
         &self,
         plan: &ReleasePlan,
         stage: &StagePlan,
-        event: &'static str,
+        event: Event,
     ) -> BTreeMap<String, String> {
         let mut variables = self.common(plan, &stage.stem());
         variables.insert("PILOTAGE_DEADLINE".to_owned(), stage.deadline.to_string());
         if stage.step == StepName::Notify {
-            variables.insert("PILOTAGE_EVENT".to_owned(), event.to_owned());
+            variables.insert("PILOTAGE_EVENT".to_owned(), event.word().to_owned());
             variables.insert("PILOTAGE_MESSAGE".to_owned(), self.shown("message.json"));
             variables.insert("PILOTAGE_STATE".to_owned(), self.shown("notify.json"));
             if self.file("templates").is_dir() {
@@ -291,10 +292,10 @@ impl PlanDirectory {
 
 /// What a notification tells as long as nothing else is known: the first one of a plan that it starts, any other that it
 /// went well.
-fn event_of(plan: &ReleasePlan, stage: &StagePlan) -> &'static str {
+fn event_of(plan: &ReleasePlan, stage: &StagePlan) -> Event {
     match plan.due().next() {
-        Some(first) if first.index == stage.index => "started",
-        _ => "succeeded",
+        Some(first) if first.index == stage.index => Event::Started,
+        _ => Event::Succeeded,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use pilotage_config::{OnFailure, StepName};
 use pilotage_ledger::{EndWord, Finished, Proof};
+use pilotage_message::Event;
 use pilotage_outcome::{CheckOutcome, Effects, Outcome, StepReportData};
 
 use crate::plan::ReleasePlan;
@@ -37,6 +38,18 @@ impl Judgement {
             Outcome::Failed | Outcome::Invalid | Outcome::Deadline
         );
         self.undone || (bad && !self.stopped)
+    }
+
+    /// What people are told of it.
+    #[must_use]
+    pub fn event(&self) -> Event {
+        match self.outcome {
+            Outcome::Passed => Event::Succeeded,
+            Outcome::Cancelled(_) => Event::Cancelled,
+            // The run's own deadline is no word about the version.
+            Outcome::Deadline if self.stopped => Event::Cancelled,
+            _ => Event::Failed,
+        }
     }
 
     /// As it is written to the ledger.

@@ -1,127 +1,60 @@
-//! What there is to tell people about a release, as the notify step reads it (`notify-message/v1`). The format is that
-//! step's; `tests/message.rs` holds what is written here against its published schema.
+//! What there is to tell people about a release.
 
 use pilotage_ledger::Lease;
-use pilotage_name::{CommitId, EnvironmentName, ProjectName, ReleaseId, ServiceName};
+use pilotage_message::{Event, Held, Message, StageResult, VersionChange};
 use pilotage_quantity::Duration;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use crate::judge::Judgement;
 use crate::plan::ReleasePlan;
 use crate::record::StageRecord;
 
-/// The name of the format.
-pub const SCHEMA: &str = "notify-message/v1";
-
-/// The facts of one event of one release.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Message {
-    schema: String,
-    project: ProjectName,
-    environment: EnvironmentName,
-    service: ServiceName,
-    version: VersionChange,
-    commit: CommitId,
-    subject: Option<String>,
-    author: Option<Who>,
-    committer: Option<Who>,
-    release: Option<ReleaseId>,
-    observe: bool,
-    outcome: Option<String>,
-    reasons: Vec<String>,
-    satisfy: Vec<String>,
-    stages: Vec<StageResult>,
-    duration: Option<Duration>,
-    held: Option<HeldBack>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct VersionChange {
-    from: Option<String>,
-    to: Option<String>,
-}
-
-/// A person as a commit names them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Who {
-    /// The name.
-    pub name: String,
-    /// The mail address.
-    #[serde(default)]
-    pub email: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct StageResult {
-    name: String,
-    outcome: String,
-    duration: Option<Duration>,
-    detail: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct HeldBack {
-    running: Option<String>,
-    rejected: String,
-    until: Option<String>,
-}
-
-impl Message {
-    /// The message of a release that starts.
-    #[must_use]
-    pub fn started(plan: &ReleasePlan, lease: Option<&Lease>) -> Self {
-        let key = &plan.service;
-        Self {
-            schema: SCHEMA.to_owned(),
-            project: key.project.clone(),
-            environment: key.environment.clone(),
-            service: key.service.clone(),
-            version: VersionChange {
-                from: plan.from_version.clone(),
-                to: (!plan.retires).then(|| plan.version.clone()),
-            },
-            commit: plan.commit.clone(),
-            subject: plan.subject.clone(),
-            author: plan.author.clone(),
-            committer: plan.committer.clone(),
-            release: lease.map(|lease| lease.release.clone()),
-            observe: plan.observe,
-            outcome: None,
-            reasons: plan.takeover.iter().chain(&plan.notes).cloned().collect(),
-            satisfy: Vec::new(),
-            stages: Vec::new(),
-            duration: None,
-            held: None,
-        }
+/// The message of a release that starts.
+#[must_use]
+pub fn started(plan: &ReleasePlan, lease: Option<&Lease>) -> Message {
+    let key = &plan.service;
+    Message {
+        service: Some(key.service.clone()),
+        version: VersionChange {
+            from: plan.from_version.clone(),
+            to: (!plan.retires).then(|| plan.version.clone()),
+        },
+        retired: plan.retires,
+        commit: Some(plan.commit.clone()),
+        subject: plan.subject.clone(),
+        author: plan.author.clone(),
+        committer: plan.committer.clone(),
+        maintainer: plan.maintainer.clone(),
+        release: lease.map(|lease| lease.release.clone()),
+        observe: plan.observe,
+        reasons: plan.takeover.iter().chain(&plan.notes).cloned().collect(),
+        ..Message::new(Event::Started, key.project.clone(), key.environment.clone())
     }
+}
 
-    /// The message of a release as far as it came; with a judgement, of its end.
-    #[must_use]
-    pub fn so_far(
-        plan: &ReleasePlan,
-        lease: Option<&Lease>,
-        records: &[StageRecord],
-        judgement: Option<&Judgement>,
-    ) -> Self {
-        let mut message = Self::started(plan, lease);
-        message.stages = records.iter().map(stage_result).collect();
-        let millis = records
-            .iter()
-            .fold(0_u64, |sum, record| sum.saturating_add(record.milliseconds()));
-        message.duration = Some(Duration::from_millis(millis));
-        if let Some(judgement) = judgement {
-            message.outcome = Some(judgement.outcome.word().to_owned());
-            let mut reasons = judgement.reason.clone();
-            reasons.append(&mut message.reasons);
-            message.reasons = reasons;
-            message.held = judgement.rejects().then(|| HeldBack {
-                running: plan.from_version.clone(),
-                rejected: plan.version.clone(),
-                until: Some("a new commit: a corrected version, or a `git revert`".to_owned()),
-            });
-        }
-        message
+/// The message of the end of a release, as far as it came.
+#[must_use]
+pub fn ended(
+    plan: &ReleasePlan,
+    lease: Option<&Lease>,
+    records: &[StageRecord],
+    judgement: &Judgement,
+) -> Message {
+    let millis = records
+        .iter()
+        .fold(0_u64, |sum, record| sum.saturating_add(record.milliseconds()));
+    let started = started(plan, lease);
+    Message {
+        event: Some(judgement.event()),
+        outcome: Some(judgement.outcome.word().to_owned()),
+        reasons: judgement.reason.iter().cloned().chain(started.reasons).collect(),
+        stages: records.iter().map(stage_result).collect(),
+        duration: Some(Duration::from_millis(millis)),
+        held: judgement.rejects().then(|| Held {
+            running: plan.from_version.clone(),
+            rejected: plan.version.clone(),
+            until: Some("a new commit: a corrected version, or a `git revert`".to_owned()),
+        }),
+        ..started
     }
 }
 

@@ -3,12 +3,12 @@
 use pilotage_config::{Config, Mode, OnFailure, StepName, When};
 use pilotage_descriptor::{Descriptor, State, canonical_hash};
 use pilotage_ledger::{BeginRequest, Holder, Lease, Trigger};
+use pilotage_message::Who;
 use pilotage_name::{CommitId, ServiceKey, ServiceName};
 use pilotage_quantity::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::message::Who;
 use crate::stage::StagePlan;
 
 /// The name of the format of `release.json`.
@@ -71,6 +71,9 @@ pub struct ReleasePlan {
     /// Who brought it to the branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committer: Option<Who>,
+    /// Whom the descriptor names to ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintainer: Option<Who>,
     /// The digest of all of the above.
     pub digest: String,
     /// The lease, once the release has begun.
@@ -160,6 +163,10 @@ impl ReleasePlan {
             subject,
             author,
             committer,
+            maintainer: from.resolved.maintainer.as_ref().map(|maintainer| Who {
+                name: maintainer.name.clone(),
+                email: Some(maintainer.email.clone()),
+            }),
             digest: String::new(),
             lease: None,
             takeover: None,

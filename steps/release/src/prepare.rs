@@ -4,12 +4,12 @@ use pilotage_decision::fault::{of_git, of_ledger};
 use pilotage_gate::Identity;
 use pilotage_gitrepo::Person;
 use pilotage_ledger::{Trigger, TriggerKind};
+use pilotage_message::Who;
 use pilotage_name::{EnvironmentName, ReleaseId, ServiceKey, ServiceName};
 use pilotage_outcome::Fault;
 
 use crate::approve::Approved;
 use crate::directory::Texts;
-use crate::message::Who;
 use crate::plan::{Ingredients, ReleasePlan};
 use crate::rollback::TRAILER;
 

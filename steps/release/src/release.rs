@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use pilotage_config::StepName;
 use pilotage_descriptor::SecretSource;
 use pilotage_ledger::{Append, Standing, Undone};
+use pilotage_message::Event;
 use pilotage_outcome::{ExitCode, Outcome, Signal};
 use pilotage_step::{Cancel, CancelReason};
 
@@ -13,7 +14,7 @@ use crate::conduct::{Conduct, Next, StageEnd};
 use crate::directory::PlanDirectory;
 use crate::error::DirectoryError;
 use crate::judge::{Judgement, judge, proof_of_undo};
-use crate::message::Message;
+use crate::message::{ended, started};
 use crate::plan::ReleasePlan;
 use crate::port::{Call, Ended, Exit, Launcher, Needs};
 use crate::record::{Ran, StageRecord};
@@ -164,7 +165,7 @@ impl<'a, L: Launcher> Voyage<'a, L> {
                 Ok(environment) => environment,
                 Err(error) => return Ok(self.broken(Ran::Stage(stage.clone()), &error)),
             },
-            _ => self.directory.environment(&self.plan, stage, "started"),
+            _ => self.directory.environment(&self.plan, stage, Event::Started),
         };
         if stage.step == StepName::Deploy {
             self.verify().await?;
@@ -196,22 +197,13 @@ impl<'a, L: Launcher> Voyage<'a, L> {
     fn announce(&self, stage: &StagePlan) -> Result<BTreeMap<String, String>, DirectoryError> {
         let lease = self.plan.lease.as_ref();
         if self.is_first(stage) {
-            self.directory.tell(&Message::started(&self.plan, lease))?;
-            return self.directory.announce(&self.plan, stage, "started");
+            self.directory.tell(&started(&self.plan, lease))?;
+            return self.directory.announce(&self.plan, stage, Event::Started);
         }
         let judgement = judge(&self.plan, &self.records, None);
-        let event = if judgement.outcome.is_passed() {
-            "succeeded"
-        } else {
-            "failed"
-        };
-        self.directory.tell(&Message::so_far(
-            &self.plan,
-            lease,
-            &self.records,
-            Some(&judgement),
-        ))?;
-        self.directory.announce(&self.plan, stage, event)
+        self.directory
+            .tell(&ended(&self.plan, lease, &self.records, &judgement))?;
+        self.directory.announce(&self.plan, stage, judgement.event())
     }
 
     async fn undo(&mut self, because: &StagePlan) -> Result<StageRecord, Stop> {

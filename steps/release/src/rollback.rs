@@ -10,11 +10,11 @@ use pilotage_descriptor::path_of;
 use pilotage_gate::Verdict;
 use pilotage_gitrepo::{Edit, File, NewCommit, Person, RefName, RefUpdate, UpdateResult};
 use pilotage_ledger::{EndWord, Ending, ReleaseState};
+use pilotage_message::Who;
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 use pilotage_outcome::Fault;
 
 use crate::approve::Refusal;
-use crate::message::Who;
 
 /// The trailer that names what a commit rolls back from; a release of such a commit rejects that.
 pub const TRAILER: &str = "Rollback-Of";

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use jiff::{SignedDuration, Timestamp};
 use pilotage_gate::Decision;
+use pilotage_message::{Event, Message};
+use pilotage_name::ProjectName;
 use tempfile::TempDir;
 
 use crate::voice::{Telling, Texts, Voice, event, message};
@@ -19,7 +21,7 @@ const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(5);
 
 /// Starts `pilotage-notify` for each decision.
 pub(crate) struct NotifyStep {
-    project: String,
+    project: ProjectName,
     environment: Vec<(OsString, OsString)>,
     waiting: VecDeque<Job>,
     speaking: Vec<Speaking>,
@@ -31,8 +33,8 @@ pub(crate) struct NotifyStep {
 struct Job {
     telling: Telling,
     headline: String,
-    event: &'static str,
-    message: String,
+    event: Event,
+    message: Message,
     texts: Texts,
 }
 
@@ -54,7 +56,7 @@ struct Failed {
 }
 
 impl NotifyStep {
-    pub(crate) fn new(project: String, environment: Vec<(OsString, OsString)>) -> Self {
+    pub(crate) fn new(project: ProjectName, environment: Vec<(OsString, OsString)>) -> Self {
         Self {
             project,
             environment,
@@ -143,7 +145,7 @@ impl Voice for NotifyStep {
         self.waiting.push_back(Job {
             headline: decision.headline(),
             event,
-            message: message(&self.project, decision).to_string(),
+            message: message(&self.project, event, decision),
             texts: texts.clone(),
             telling,
         });
@@ -176,10 +178,15 @@ fn start(job: &Job, environment: &[(OsString, OsString)]) -> std::io::Result<(Ch
     // As files, so that nobody has to feed a pipe; the folder is the monitor's alone.
     let folder = tempfile::Builder::new().prefix("pilotage-tell-").tempdir()?;
     let path = |name: &str| folder.path().join(name);
-    std::fs::write(path("message.json"), &job.message)?;
+    std::fs::write(path("message.json"), serde_json::to_string(&job.message)?)?;
     std::fs::write(path("pilotage.yaml"), &job.texts.config)?;
     let mut command = Command::new(pilotage_step::sibling("pilotage-notify"));
-    command.args(["--event", job.event, "--env", job.telling.environment.as_str()]);
+    command.args([
+        "--event",
+        job.event.word(),
+        "--env",
+        job.telling.environment.as_str(),
+    ]);
     command.arg("--message").arg(path("message.json"));
     command.arg("--config").arg(path("pilotage.yaml"));
     if !job.texts.templates.is_empty() {

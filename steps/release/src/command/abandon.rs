@@ -1,9 +1,9 @@
 use pilotage_decision::fault::of_ledger;
 use pilotage_ledger::Abandon;
+use pilotage_message::Who;
 use pilotage_outcome::{Effects, Fault, Outcome, StepReport};
 use pilotage_step::{Context, RepoArgs};
 
-use crate::message::Who;
 use crate::records::Records;
 
 /// Gives up what somebody else holds.

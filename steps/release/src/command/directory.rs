@@ -11,7 +11,7 @@ use super::{Target, prepared};
 use crate::args::contradicts;
 use crate::directory::PlanDirectory;
 use crate::judge::{judge, proof_of_undo};
-use crate::message::Message;
+use crate::message::{ended, started};
 use crate::plan::ReleasePlan;
 use crate::record::Ran;
 use crate::records::Records;
@@ -79,7 +79,7 @@ pub(super) async fn begin(
         {
             Some(Ok(begun)) => {
                 directory.save(&begun)?;
-                directory.tell(&Message::started(&begun, begun.lease.as_ref()))?;
+                directory.tell(&started(&begun, begun.lease.as_ref()))?;
                 let mut report = StepReport::passed()
                     .key(&begun.service)
                     .commit(begun.commit.clone());
@@ -116,7 +116,7 @@ pub(super) async fn finish(
     };
     let left = left_behind(&plan, &directory);
     let judgement = judge(&plan, &left, None);
-    directory.tell(&Message::so_far(&plan, Some(&lease), &left, Some(&judgement)))?;
+    directory.tell(&ended(&plan, Some(&lease), &left, &judgement))?;
     let key = plan.service.clone();
     if cx.dry_run {
         let end = ReleaseEnd {

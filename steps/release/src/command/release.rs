@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use pilotage_config::StepName;
+use pilotage_message::Event;
 use pilotage_name::ServiceName;
 use pilotage_outcome::{Change, Fault, Outcome, StepReport};
 use pilotage_step::Context;
@@ -81,7 +82,7 @@ async fn dry(
         whole.text.push_str(&plan.text());
         let directory = PlanDirectory::create(&folder.join(service.as_str()), &plan, &texts)?;
         if let Some(stage) = plan.due().find(|stage| stage.step == StepName::Deploy) {
-            let mut environment = directory.environment(&plan, stage, "started");
+            let mut environment = directory.environment(&plan, stage, Event::Started);
             // The plan the release itself would make, not one of a deploy that comes too late.
             environment.insert("PILOTAGE_FENCE".to_owned(), next.fence.to_string());
             let call = Call {

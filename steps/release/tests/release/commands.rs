@@ -8,7 +8,6 @@ use pilotage_name::{CommitId, ServiceName};
 use pilotage_outcome::{Outcome, Signal};
 use pilotage_release::directory::PlanDirectory;
 use pilotage_release::judge::judge;
-use pilotage_release::message::Message;
 use pilotage_release::plan::ReleasePlan;
 use pilotage_release::release::left_behind;
 use pilotage_release::rollback::{Rolled, Wish, person, roll_back};
@@ -68,38 +67,6 @@ fn the_schema_of_a_plan_fits_what_is_written() {
         .map(|error| error.to_string())
         .collect();
     assert_eq!(problems, Vec::<String>::new());
-}
-
-/// The format is the notify step's; its published schema is the contract between the two.
-#[test]
-fn messages_fit_the_schema_that_the_notify_step_publishes() {
-    let world = World::new();
-    let (directory, plan) = planned(&world, &world.folder.path().join("plan"));
-    let schema: Value =
-        serde_json::from_str(include_str!("../../../notify/notify-message.schema.json")).unwrap();
-    let known: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    leave(
-        &directory,
-        "2-deploy",
-        json!({"outcome": "failed", "exit_code": 1, "summary": "no"}),
-    );
-    let records = left_behind(&plan, &directory);
-    let judgement = judge(&plan, &records, None);
-    for message in [
-        Message::started(&plan, None),
-        Message::so_far(&plan, None, &records, Some(&judgement)),
-    ] {
-        let value = serde_json::to_value(&message).unwrap();
-        let problems: Vec<String> = validator
-            .iter_errors(&value)
-            .map(|error| error.to_string())
-            .collect();
-        assert_eq!(problems, Vec::<String>::new(), "{value:#}");
-        for key in value.as_object().unwrap().keys() {
-            assert!(known.contains(&key), "{key} is nothing the notify step reads");
-        }
-    }
 }
 
 /// What a stage that somebody else ran leaves.

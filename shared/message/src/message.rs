@@ -1,27 +1,34 @@
-//! What there is to say, as `notify-message/v1`: facts, no wording. The caller writes it, templates word it.
-//!
-//! Within v1 keys are only added, so keys that are not known here are ignored.
-
-use pilotage_diagnostic::{Diagnostic, Source, Span};
+use pilotage_diagnostic::{Diagnostic, Source, Span, printable};
 use pilotage_name::{CommitId, EnvironmentName, ProjectName, ReleaseId, ServiceName};
 use pilotage_quantity::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::event::Event;
+use crate::part::{Held, Link, ServicePart, StageResult, VersionChange, Who};
+
 /// The name of the format.
-pub(crate) const SCHEMA: &str = "notify-message/v1";
-/// The facts of one event of one release, or of one decision.
+pub const SCHEMA: &str = "notify-message/v1";
+
+/// The facts of one event: of a release, of a decision, or of an environment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
     /// Always `notify-message/v1`.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
+    /// What happened; none where only the caller knows.
+    #[serde(default)]
+    pub event: Option<Event>,
     /// Whose environment.
     pub project: ProjectName,
     /// Where.
     pub environment: EnvironmentName,
-    /// What.
-    pub service: ServiceName,
+    /// What; none where the environment as a whole is meant.
+    #[serde(default)]
+    pub service: Option<ServiceName>,
+    /// The services, where the message is about several.
+    #[serde(default)]
+    pub services: Vec<ServicePart>,
     /// The versions before and after.
     #[serde(default)]
     pub version: VersionChange,
@@ -40,6 +47,9 @@ pub struct Message {
     /// Who brought it into the branch.
     #[serde(default)]
     pub committer: Option<Who>,
+    /// Whom the descriptor names to ask.
+    #[serde(default)]
+    pub maintainer: Option<Who>,
     /// The release; none where no release began.
     #[serde(default)]
     pub release: Option<ReleaseId>,
@@ -69,72 +79,49 @@ pub struct Message {
     pub links: Vec<Link>,
 }
 
-/// The versions before and after.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct VersionChange {
-    /// What ran before; none for the first release.
-    #[serde(default)]
-    pub from: Option<String>,
-    /// What is asked for.
-    #[serde(default)]
-    pub to: Option<String>,
-}
-
-/// A person as a commit names them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Who {
-    /// The name.
-    pub name: String,
-    /// The mail address.
-    #[serde(default)]
-    pub email: Option<String>,
-}
-
-/// How one stage ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct StageResult {
-    /// The step: `deploy`, `healthcheck`.
-    pub name: String,
-    /// The outcome in one word, as in the step's report, or `skipped`.
-    pub outcome: String,
-    /// How long it took.
-    #[serde(default)]
-    pub duration: Option<Duration>,
-    /// One line about it.
-    #[serde(default)]
-    pub detail: Option<String>,
-}
-
-/// The environment keeps running one version while git asks for another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Held {
-    /// What runs.
-    #[serde(default)]
-    pub running: Option<String>,
-    /// What was rejected.
-    pub rejected: String,
-    /// What ends the hold.
-    #[serde(default)]
-    pub until: Option<String>,
-}
-
-/// Where to read on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Link {
-    /// What is there.
-    pub label: String,
-    /// An http or https URL; anything else is shown as its label only.
-    pub url: String,
+/// What is read before anything else: the other keys mean what this version says.
+#[derive(Deserialize)]
+struct Head {
+    schema: String,
 }
 
 impl Message {
     /// No release has this much to say; what is larger is a mistake.
-    pub(crate) const MOST_BYTES: u64 = 1024 * 1024;
+    pub const MOST_BYTES: u64 = 1024 * 1024;
+
+    /// An event of an environment, with nothing else known yet.
+    #[must_use]
+    pub fn new(event: Event, project: ProjectName, environment: EnvironmentName) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            event: Some(event),
+            project,
+            environment,
+            service: None,
+            services: Vec::new(),
+            version: VersionChange::default(),
+            retired: false,
+            commit: None,
+            subject: None,
+            author: None,
+            committer: None,
+            maintainer: None,
+            release: None,
+            observe: false,
+            outcome: None,
+            reasons: Vec::new(),
+            satisfy: Vec::new(),
+            stages: Vec::new(),
+            duration: None,
+            held: None,
+            links: Vec::new(),
+        }
+    }
 
     /// Reads a document.
     ///
     /// # Errors
-    /// A diagnostic with the place where it stops being a `notify-message/v1`.
+    /// A diagnostic with the place where it stops being a `notify-message/v1`; another version is refused by its name.
     pub fn parse(source: &Source) -> Result<Self, Box<Diagnostic>> {
         let text = source.text();
         if text.len() as u64 > Self::MOST_BYTES {
@@ -143,22 +130,23 @@ impl Message {
                 "the message is larger than 1 MiB",
             )));
         }
-        let message: Self = serde_json::from_str(text).map_err(|error| {
+        let invalid = |error: serde_json::Error| {
             let at = byte_of(text, error.line(), error.column());
             Box::new(
                 Diagnostic::error("message-invalid", format!("this is no {SCHEMA}"))
                     .at(source, Span { start: at, end: at }, without_place(&error))
                     .help("`pilotage-notify --schema` prints the format"),
             )
-        })?;
-        if message.schema == SCHEMA {
-            Ok(message)
-        } else {
-            Err(Box::new(
-                Diagnostic::error("message-format", format!("the message is no {SCHEMA}"))
-                    .help(format!("its `schema` says `{}`", message.schema)),
-            ))
+        };
+        let head: Head = serde_json::from_str(text).map_err(invalid)?;
+        if head.schema != SCHEMA {
+            let theirs = printable(&head.schema);
+            let told = format!("the message is {theirs}, this version of Pilotage reads {SCHEMA}");
+            return Err(Box::new(Diagnostic::error("message-format", told).help(
+                "let writer and reader of the message be of one version of Pilotage",
+            )));
         }
+        serde_json::from_str(text).map_err(invalid)
     }
 
     /// Who brought the change: the committer, or the author where no committer is told.
@@ -166,9 +154,18 @@ impl Message {
     pub fn brought_by(&self) -> Option<&Who> {
         self.committer.as_ref().or(self.author.as_ref())
     }
+
+    /// Where and what, as people write it: `qa/shop`, or `qa` where the environment as a whole is meant.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match &self.service {
+            Some(service) => format!("{}/{service}", self.environment),
+            None => self.environment.to_string(),
+        }
+    }
 }
 
-/// The JSON Schema of the format.
+/// The JSON Schema of the format, committed as `shared/message/notify-message.schema.json`.
 #[must_use]
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Message).to_value()
@@ -190,39 +187,5 @@ fn without_place(error: &serde_json::Error) -> String {
     match text.rfind(" at line ") {
         Some(end) => text[..end].to_owned(),
         None => text,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Message, String> {
-        Message::parse(&Source::new("message.json", text)).map_err(|diagnostic| diagnostic.line())
-    }
-
-    #[test]
-    fn the_smallest_message_says_what_where_and_whose() {
-        let message = parse(
-            r#"{"schema":"notify-message/v1","project":"acme","environment":"qa","service":"shop","added_later":1}"#,
-        )
-        .unwrap();
-        assert_eq!(message.service.as_str(), "shop");
-        assert_eq!(message.version, VersionChange::default());
-    }
-
-    #[test]
-    fn a_problem_is_told_with_its_place() {
-        let text = "{\"schema\": \"notify-message/v1\", \"project\": \"acme\",\n \"environment\": \"QA\"}";
-        let told = parse(text).unwrap_err();
-        assert!(told.starts_with("message.json:2:"), "{told}");
-        assert!(parse("").unwrap_err().contains("message-invalid"));
-        let other = r#"{"schema":"notify-message/v2","project":"acme","environment":"qa","service":"shop"}"#;
-        assert!(parse(other).unwrap_err().contains("message-format"));
-        assert!(
-            parse(&" ".repeat(1024 * 1024 + 1))
-                .unwrap_err()
-                .contains("message-too-large")
-        );
     }
 }
