@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use futures::future::{join_all, try_join_all};
 use pilotage_clock::Clock;
 use pilotage_config::ProcessTarget;
 use pilotage_name::ServiceKey;
@@ -16,7 +17,7 @@ use super::{KILL, processes};
 use crate::desired::Labels;
 use crate::error::TargetError;
 use crate::front_door::{Ask, ask};
-use crate::live::State;
+use crate::live::{InstanceId, State};
 use crate::port::Target;
 
 /// Stops everything of the target. Deploys that are at work there are ended; what was stored stays.
@@ -26,33 +27,23 @@ use crate::port::Target;
 pub async fn down(target: &ProcessTarget, clock: &Clock, dry_run: bool) -> Result<StepReport, Fault> {
     let state = std::path::absolute(&target.state).map_err(TargetError::io("find", &target.state))?;
     let mut report = StepReport::passed();
-    for key in services(&state)? {
+    // All at the same time: each ends within its own grace, and one that does not end keeps no other from ending.
+    let keys = services(&state)?;
+    let stopping = keys.iter().map(|key| async move {
         let service = ProcessService::new(target.clone(), key.clone(), "/".into(), clock.clone(), |_| None)?;
-        let _claim = match dry_run {
-            true => None,
-            false => {
-                let everyone = Labels {
-                    fence: u64::MAX,
-                    ..Labels::default()
-                };
-                Some(service.claim(&everyone).await?)
+        service.stop_all(dry_run).await
+    });
+    let mut trouble = None;
+    for (key, stopped) in keys.iter().zip(join_all(stopping).await) {
+        match stopped {
+            Ok(ids) => {
+                for id in ids {
+                    report = report.change(Change::new("stopped", format!("{key} instance {id}")));
+                }
             }
-        };
-        for instance in service.observe(None).await?.instances {
-            if !dry_run && instance.state != State::Partial {
-                let record = service.record(instance.id)?;
-                let grace = Duration::from_millis(record.stop_grace_ms).min(KILL);
-                let signal = Signal::from_named_raw(record.stop_signal).unwrap_or(Signal::TERM);
-                service
-                    .end(instance.id, record.run.as_ref(), signal, grace)
-                    .await?;
+            Err(error) => {
+                trouble.get_or_insert(error);
             }
-            if instance.state == State::Running {
-                report = report.change(Change::new("stopped", format!("{key} instance {}", instance.id)));
-            }
-        }
-        if !dry_run && service.dir.route.exists() {
-            service.withdraw()?;
         }
     }
     if ask(&state, &Ask::Status).await.is_ok() {
@@ -64,6 +55,9 @@ pub async fn down(target: &ProcessTarget, clock: &Clock, dry_run: bool) -> Resul
     if !dry_run {
         end_strays(&state).await;
     }
+    if let Some(error) = trouble {
+        return Err(Fault::from(error).effects(if dry_run { Effects::None } else { Effects::Partial }));
+    }
     let stopped = report.changes.len();
     if stopped > 0 && !dry_run {
         report = report.effects(Effects::Complete);
@@ -74,6 +68,43 @@ pub async fn down(target: &ProcessTarget, clock: &Clock, dry_run: bool) -> Resul
     };
     let text = format!("{}\n", report.summary);
     Ok(report.text(text))
+}
+
+impl ProcessService {
+    /// Stops every instance and frees the routes; says which instances ran.
+    async fn stop_all(&self, dry_run: bool) -> Result<Vec<InstanceId>, TargetError> {
+        let everyone = Labels {
+            fence: u64::MAX,
+            ..Labels::default()
+        };
+        let _claim = match dry_run {
+            true => None,
+            false => Some(self.claim(&everyone).await?),
+        };
+        let found = self.observe(None).await?.instances;
+        if !dry_run {
+            try_join_all(
+                found
+                    .iter()
+                    .filter(|instance| instance.state != State::Partial)
+                    .map(|instance| self.end_soon(instance.id)),
+            )
+            .await?;
+            if self.dir.route.exists() {
+                self.withdraw()?;
+            }
+        }
+        let ran = found.iter().filter(|instance| instance.state == State::Running);
+        Ok(ran.map(|instance| instance.id).collect())
+    }
+
+    /// Ends an instance within [`KILL`], whatever grace it has.
+    async fn end_soon(&self, id: InstanceId) -> Result<(), TargetError> {
+        let record = self.record(id)?;
+        let grace = Duration::from_millis(record.stop_grace_ms).min(KILL);
+        let signal = Signal::from_named_raw(record.stop_signal).unwrap_or(Signal::TERM);
+        self.end(id, record.run.as_ref(), signal, grace).await
+    }
 }
 
 fn services(state: &Path) -> Result<Vec<ServiceKey>, TargetError> {
