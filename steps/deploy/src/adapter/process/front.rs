@@ -40,10 +40,7 @@ impl ProcessService {
                 Ok(answer) => return Err(front_elsewhere(answer.listen, listen)),
                 Err(_) if tokio::time::Instant::now() > until => {
                     return Err(TargetError::Front {
-                        reason: format!(
-                            "does not answer within {FRONT:?}: {}",
-                            launch::last_lines(&log, 3)
-                        ),
+                        reason: format!("does not answer within {FRONT:?}: {}", last_words(&log)),
                     });
                 }
                 Err(_) => {}
@@ -52,7 +49,7 @@ impl ProcessService {
                 // Another deploy may have been faster; then that one answers, or is about to.
                 if !matches!(self.front_is_coming(), Ok(true)) {
                     return Err(TargetError::Front {
-                        reason: format!("on {listen} ended {how}: {}", launch::last_lines(&log, 3)),
+                        reason: format!("on {listen} ended {how}: {}", last_words(&log)),
                     });
                 }
             }
@@ -79,6 +76,13 @@ impl ProcessService {
             Err(_) => Ok(Front::Down),
         }
     }
+}
+
+/// The last it said, in one line.
+fn last_words(log: &Path) -> String {
+    let said = launch::last_lines(log, 3);
+    let lines = said.lines().map(|line| line.trim().trim_start_matches("error: "));
+    lines.collect::<Vec<_>>().join(", ")
 }
 
 fn front_elsewhere(there: SocketAddr, wanted: SocketAddr) -> TargetError {
