@@ -56,7 +56,11 @@ pub trait Target {
     async fn reach(&self, instance: InstanceId, port: &str) -> Result<SocketAddr, TargetError>;
 
     /// Comes back when the instance runs no longer.
-    async fn ended(&self, instance: InstanceId) -> Ending;
+    async fn ended(&self, instance: InstanceId) -> Setback;
+
+    /// Who answers at [`Target::reach`] in place of the instance: its answers would prove somebody else. None as long as
+    /// nobody answers there, and where nobody else can.
+    async fn stranger(&self, instance: InstanceId, port: &str) -> Option<Setback>;
 
     /// The proof, read back from the running instance and from what routes the traffic.
     ///
@@ -68,12 +72,12 @@ pub trait Target {
     async fn outputs(&self, instance: InstanceId) -> Vec<(String, String)>;
 }
 
-/// How an instance ended.
+/// Why asking an instance any further is of no use.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ending {
-    /// How, with the last it said.
+pub struct Setback {
+    /// What happened: how it ended, with the last it said, or who stands in its place.
     pub text: String,
-    /// Whether it ended because an address it had been given was taken meanwhile, so that starting it again may help.
+    /// Whether an address it had been given was taken meanwhile, so that starting it again may help.
     pub again: bool,
 }
 

@@ -1,6 +1,6 @@
 //! Asking an instance directly whether it is well.
 
-use std::future::Future;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use pilotage_quantity as quantity;
 
 use crate::error::TargetError;
 use crate::live::InstanceId;
-use crate::port::{Ending, Target};
+use crate::port::{Setback, Target};
 
 /// How long a service without a healthcheck may take until it accepts a connection.
 const ACCEPT: quantity::Duration = quantity::Duration::from_secs(60);
@@ -24,6 +24,9 @@ const WHILE_REFUSED: quantity::Duration = quantity::Duration::from_millis(20);
 /// How long the one good answer after the switch may take.
 const AGAIN: quantity::Duration = quantity::Duration::from_secs(10);
 
+/// How often it is looked at who listens while an instance is asked.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// What came out of asking an instance.
 #[derive(Clone, Debug)]
 pub struct Proved {
@@ -31,8 +34,8 @@ pub struct Proved {
     pub good: bool,
     /// What was asked, and the answers.
     pub checks: Vec<CheckResult>,
-    /// How it ended, when it did while it was asked.
-    pub ending: Option<Ending>,
+    /// Whether starting it again may help.
+    pub again: bool,
 }
 
 /// How thoroughly to ask.
@@ -44,7 +47,8 @@ pub enum Depth {
     Once,
 }
 
-/// Asks an instance directly whether it is well. An instance that ends is not asked any further.
+/// Asks an instance directly whether it is well. An instance that ends, or in whose place somebody else answers, is not
+/// asked any further.
 ///
 /// # Errors
 /// When the instance cannot be reached at all, or the descriptor asks what cannot be asked.
@@ -56,67 +60,129 @@ pub async fn prove<T: Target, P: Probe>(
     depth: Depth,
 ) -> Result<Proved, TargetError> {
     let questions = questions(target, descriptor, instance, depth).await?;
+    let ports: BTreeSet<&str> = questions.iter().filter_map(|question| question.port).collect();
     let asking = async {
-        if questions.is_empty() {
-            tokio::time::sleep(if depth == Depth::Whole {
-                ALIVE
-            } else {
-                Duration::ZERO
-            })
-            .await;
-            let check = CheckResult::new("alive", CheckOutcome::Passed).reason("it keeps running");
-            return (true, vec![check]);
-        }
-        // The first bad answer decides; the others would only take time.
-        let all = try_join_all(questions.iter().map(|(endpoint, patience)| async move {
-            let watched = watch(endpoint, patience, probe, std::future::pending()).await;
-            let check = check(&endpoint.name, &watched);
-            if watched.is_good() { Ok(check) } else { Err(check) }
-        }));
-        match all.await {
-            Ok(checks) => (true, checks),
-            Err(check) => (false, vec![check]),
+        let checks = ask(&questions, probe, depth).await;
+        let good = checks.iter().all(|check| check.outcome == CheckOutcome::Passed);
+        // A good answer counts only when it was the instance that gave it.
+        let found = if good {
+            stranger(target, instance, &ports).await
+        } else {
+            None
+        };
+        (good, checks, found)
+    };
+    let intruded = async {
+        loop {
+            if let Some(found) = stranger(target, instance, &ports).await {
+                return found;
+            }
+            tokio::time::sleep(LOOK).await;
         }
     };
-    let alive: &mut (dyn Future<Output = Ending> + Unpin) = &mut Box::pin(target.ended(instance));
-    tokio::select! {
+    Ok(tokio::select! {
         biased;
-        ending = alive => {
-            let check = CheckResult::new("alive", CheckOutcome::Failed).reason(ending.text.clone());
-            Ok(Proved { good: false, checks: vec![check], ending: Some(ending) })
-        }
-        (good, checks) = asking => Ok(Proved { good, checks, ending: None }),
+        ending = target.ended(instance) => set_back("alive", ending),
+        found = intruded, if !ports.is_empty() => set_back("listener", found),
+        (good, checks, found) = asking => match found {
+            Some(found) => set_back("listener", found),
+            None => Proved { good, checks, again: false },
+        },
+    })
+}
+
+fn set_back(check: &str, setback: Setback) -> Proved {
+    Proved {
+        good: false,
+        checks: vec![CheckResult::new(check, CheckOutcome::Failed).reason(setback.text)],
+        again: setback.again,
     }
 }
 
-async fn questions<T: Target>(
+/// Who else listens on one of the ports that are asked.
+async fn stranger<T: Target>(target: &T, instance: InstanceId, ports: &BTreeSet<&str>) -> Option<Setback> {
+    for port in ports {
+        let found = target.stranger(instance, port).await;
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}
+
+/// The answers; the first bad one alone, as the others would only take time.
+async fn ask<P: Probe>(questions: &[Asked<'_>], probe: &P, depth: Depth) -> Vec<CheckResult> {
+    if questions.is_empty() {
+        let long_enough = if depth == Depth::Whole {
+            ALIVE
+        } else {
+            Duration::ZERO
+        };
+        tokio::time::sleep(long_enough).await;
+        return vec![CheckResult::new("alive", CheckOutcome::Passed).reason("it keeps running")];
+    }
+    let all = try_join_all(questions.iter().map(|asked| async move {
+        let watched = watch(&asked.endpoint, &asked.patience, probe, std::future::pending()).await;
+        let check = check(asked, &watched);
+        if watched.is_good() { Ok(check) } else { Err(check) }
+    }));
+    all.await.unwrap_or_else(|bad| vec![bad])
+}
+
+/// One question.
+struct Asked<'d> {
+    endpoint: Endpoint,
+    patience: Patience,
+    /// The port of the instance; none when somebody else is asked, whom the service requires.
+    port: Option<&'d str>,
+}
+
+async fn questions<'d, T: Target>(
     target: &T,
-    descriptor: &Descriptor,
+    descriptor: &'d Descriptor,
     instance: InstanceId,
     depth: Depth,
-) -> Result<Vec<(Endpoint, Patience)>, TargetError> {
+) -> Result<Vec<Asked<'d>>, TargetError> {
     let mut questions = Vec::new();
     match &descriptor.healthcheck {
         Some(healthcheck) => {
             for endpoint in &healthcheck.endpoints {
-                let Some(port) = &endpoint.port else { continue };
+                let Some(port) = endpoint.port.as_deref() else {
+                    continue;
+                };
                 let at = target.reach(instance, port).await?;
-                let question = question(&endpoint.ask, port, descriptor, at)
+                let endpoint = question(&endpoint.ask, port, descriptor, at)
                     .map_err(|reason| TargetError::Instance { instance, reason })?;
-                questions.push((question, patience(healthcheck, depth)));
+                questions.push(Asked {
+                    endpoint,
+                    patience: patience(healthcheck, depth),
+                    port: Some(port),
+                });
             }
         }
         None => {
             if let Some(port) = descriptor.ports.first() {
                 let at = target.reach(instance, &port.name).await?;
-                questions.push((tcp(format!("tcp {}", port.name), address(at)), accepting()));
+                questions.push(Asked {
+                    endpoint: tcp(format!("tcp {}", port.name), address(at)),
+                    patience: accepting(ACCEPT),
+                    port: Some(&port.name),
+                });
             }
         }
     }
     if depth == Depth::Whole {
+        let timeout = descriptor
+            .healthcheck
+            .as_ref()
+            .map_or(ACCEPT, |check| check.timeout);
         for required in &descriptor.requires {
             let at = Address::new(required.host.as_str(), required.port);
-            questions.push((tcp(format!("requires {required}"), at), accepting()));
+            questions.push(Asked {
+                endpoint: tcp(format!("requires {required}"), at),
+                patience: accepting(timeout),
+                port: None,
+            });
         }
     }
     Ok(questions)
@@ -162,10 +228,10 @@ fn tcp(name: String, at: Address) -> Endpoint {
     }
 }
 
-fn accepting() -> Patience {
+fn accepting(timeout: quantity::Duration) -> Patience {
     Patience {
         while_refused: Some(WHILE_REFUSED),
-        ..Patience::new(ACCEPT)
+        ..Patience::new(timeout)
     }
 }
 
@@ -184,14 +250,15 @@ fn patience(healthcheck: &Healthcheck, depth: Depth) -> Patience {
     }
 }
 
-fn check(name: &str, watched: &Watched) -> CheckResult {
+fn check(asked: &Asked<'_>, watched: &Watched) -> CheckResult {
     let progress = &watched.progress;
-    let outcome = if watched.is_good() {
-        CheckOutcome::Passed
-    } else {
-        CheckOutcome::Failed
+    let outcome = match (watched.is_good(), asked.port) {
+        (true, _) => CheckOutcome::Passed,
+        (false, Some(_)) => CheckOutcome::Failed,
+        // That somebody else does not answer says nothing of this version.
+        (false, None) => CheckOutcome::Unavailable,
     };
-    let mut check = CheckResult::new(name, outcome)
+    let mut check = CheckResult::new(asked.endpoint.name.as_str(), outcome)
         .reason(match progress.last() {
             Some(last) if !watched.is_good() => format!("{}: {}", progress.summary(), last.text),
             _ => progress.summary(),

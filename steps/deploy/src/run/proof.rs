@@ -1,6 +1,6 @@
 //! Asking an instance, and holding what answers against what is wanted.
 
-use pilotage_outcome::{CheckOutcome, CheckResult};
+use pilotage_outcome::{CheckOutcome, CheckResult, Fault};
 use pilotage_probe::Probe;
 
 use super::{Halt, Run};
@@ -30,7 +30,7 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
                 Depth::Whole,
             );
             let proved = self.cx.cancel.run(asked).await??;
-            if proved.ending.as_ref().is_some_and(|ending| ending.again) && starts < STARTS {
+            if proved.again && starts < STARTS {
                 starts += 1;
                 tracing::warn!(
                     "instance {instance}: an address it was given was taken meanwhile; it is started again"
@@ -42,18 +42,16 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
                     .await??;
                 continue;
             }
-            let reason = proved
+            let bad = proved
                 .checks
                 .iter()
                 .find(|check| check.outcome != CheckOutcome::Passed)
-                .map(|check| format!("{}: {}", check.name, check.reason));
+                .map(|check| (check.outcome, format!("{}: {}", check.name, check.reason)));
             checks.extend(proved.checks);
-            return match reason {
-                None if proved.good => Ok(()),
-                reason => Err(Halt::No(format!(
-                    "instance {instance} is not well: {}",
-                    reason.unwrap_or_default()
-                ))),
+            return match bad {
+                None => Ok(()),
+                Some((CheckOutcome::Unavailable, reason)) => Err(Halt::Fault(Fault::unavailable(reason))),
+                Some((_, reason)) => Err(Halt::No(format!("instance {instance} is not well: {reason}"))),
             };
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::time::Instant;
 
-use crate::world::{World, free_port, get, strace_is_there};
+use crate::world::{World, free_port, get, sample, strace_is_there};
 
 #[test]
 fn a_release_serves_through_the_front_door_and_a_second_one_changes_nothing() {
@@ -260,6 +260,70 @@ fn what_the_instance_is_not_made_of_is_released_without_a_restart() {
     let failed = world.deploy(&["--release", "qa.shop.3"]).expect(1);
     assert_eq!(failed.effects(), "none");
     assert_eq!((world.processes(), world.ask().0), (before, 200));
+}
+
+#[test]
+fn whoever_else_listens_on_the_instances_port_proves_nothing() {
+    let world = World::with_command(&["/bin/sh", "{artifact}"]);
+    fs::write(world.path("artifacts/shop/1.0.0"), "exec tail -f /dev/null").unwrap();
+    let port = free_port();
+    world.descriptor(&format!(
+        "version: \"1.0.0\"\nports: [{{name: http, port: 8080, publish: {{host: {}}}}}]\n\
+         healthcheck: {{timeout: 10m, endpoints: [{{tcp: http}}]}}\n",
+        port.port()
+    ));
+    let deploy = world.deploy_until(&["--fence", "1"], "prove instance");
+    // Answers, and is none of the instance's processes.
+    let _listener = std::net::TcpListener::bind(port).unwrap();
+    let failed = deploy.wait().expect(1);
+    let summary = failed.report["summary"].as_str().unwrap();
+    assert!(
+        summary.contains(&format!("listener: process {} (`", std::process::id()))
+            && summary.contains(&format!(
+                "listens on {port} (port http), and the instance does not"
+            )),
+        "{summary}"
+    );
+    assert_eq!(failed.effects(), "none");
+    assert!(world.processes().is_empty() && world.instances().is_empty());
+}
+
+#[test]
+fn a_child_of_the_instance_may_listen_for_it() {
+    let run = "\"$@\" & wait";
+    let world = World::with_command(&[
+        "/bin/sh",
+        "-c",
+        run,
+        "sh",
+        &sample(),
+        "--artifact",
+        "{artifact}",
+        "--port",
+        "{port}",
+    ]);
+    world.artifact("1.0.0", "");
+    world.web("1.0.0", "");
+    world.deploy(&["--fence", "1"]).expect(0);
+    assert_eq!(world.ask().0, 200);
+    assert_eq!(world.processes().len(), 2);
+}
+
+#[test]
+fn what_the_service_requires_and_nobody_offers_is_told_and_is_not_the_versions_fault() {
+    let world = World::new();
+    world.artifact("1.0.0", "");
+    world.web("1.0.0", &format!("requires: [\"{}\"]", free_port()));
+    let text = fs::read_to_string(world.path("shop.yaml")).unwrap();
+    world.descriptor(&text.replace("timeout: 20s", "timeout: 1s"));
+    let away = world.deploy(&[]).expect(4);
+    assert!(
+        away.says("requires 127.0.0.1:") && away.says("refused"),
+        "{}",
+        away.stderr
+    );
+    assert_eq!(away.effects(), "none");
+    assert!(world.processes().is_empty());
 }
 
 #[test]
@@ -544,7 +608,12 @@ fn a_full_disk_and_a_taken_front_door_leave_everything_as_it_was() {
     {
         let _held = std::net::TcpListener::bind(world.listen).unwrap();
         let taken = world.deploy(&["--fence", "1"]).expect(4);
-        assert!(taken.says("cannot listen on"), "{}", taken.stderr);
+        let because = format!(
+            "cannot listen on {}, because: Address already in use",
+            world.listen
+        );
+        assert!(taken.says(&because), "{}", taken.stderr);
+        assert!(!taken.says("\\n"), "it is one line of text: {}", taken.stderr);
         assert_eq!(taken.effects(), "none");
     }
     world.deploy(&["--fence", "1"]).expect(0);
@@ -585,4 +654,31 @@ fn a_route_of_another_service_is_not_taken() {
     world.deploy(&["--service", "cart"]).expect(0);
     assert_eq!(get(world.listen, "cart.example.com", "/").unwrap().0, 200);
     assert_eq!(world.ask().0, 200);
+}
+
+#[test]
+fn all_services_of_a_target_are_taken_down_at_the_same_time() {
+    let world = World::with_command(&["/bin/sh", "{artifact}"]);
+    // Each ends only when the other was asked to end as well; one after the other, both would have to be killed.
+    for (service, other) in [("shop", "cart"), ("cart", "shop")] {
+        let folder = world.path("artifacts").join(service);
+        fs::create_dir_all(&folder).unwrap();
+        let (asked, waits_for, done) = (
+            world.path(&format!("{service}.asked")),
+            world.path(&format!("{other}.asked")),
+            world.path(&format!("{service}.done")),
+        );
+        let script = format!(
+            "trap 'touch {}; until [ -e {} ]; do sleep 0.02; done; touch {}; exit 0' TERM\nwhile :; do sleep 0.02; done\n",
+            asked.display(),
+            waits_for.display(),
+            done.display()
+        );
+        fs::write(folder.join("1.0.0"), script).unwrap();
+        world.descriptor("kind: worker\nversion: \"1.0.0\"\nstop: {grace: 5s}\n");
+        world.deploy(&["--service", service]).expect(0);
+    }
+    let down = world.down().expect(0);
+    assert_eq!(down.report["changes"].as_array().map(Vec::len), Some(2));
+    assert!(world.path("shop.done").exists() && world.path("cart.done").exists());
 }

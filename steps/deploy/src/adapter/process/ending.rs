@@ -3,17 +3,17 @@
 use super::service::{ProcessService, alive};
 use super::{POLL, launch, processes};
 use crate::live::InstanceId;
-use crate::port::Ending;
+use crate::port::Setback;
 
 /// Lines of an instance's log that are told when it ends.
 const LINES: usize = 10;
 
 impl ProcessService {
     /// Comes back when the instance runs no longer.
-    pub(super) async fn end_of(&self, instance: InstanceId) -> Ending {
+    pub(super) async fn end_of(&self, instance: InstanceId) -> Setback {
         let directory = self.dir.instance(instance);
         let Ok(record) = self.record(instance) else {
-            return Ending {
+            return Setback {
                 text: "it is not there any more".to_owned(),
                 again: false,
             };
@@ -42,7 +42,7 @@ impl ProcessService {
             text.push_str("; the last it said:\n");
             text.push_str(&said);
         }
-        Ending { text, again }
+        Setback { text, again }
     }
 }
 

@@ -12,6 +12,7 @@ mod files;
 mod front;
 mod instance;
 mod launch;
+mod listener;
 mod observation;
 mod placeholder;
 mod processes;
@@ -22,6 +23,7 @@ mod session;
 mod start;
 pub(crate) mod state;
 mod stop;
+mod stranger;
 mod target;
 
 use std::time::Duration;

@@ -13,7 +13,7 @@ use crate::error::TargetError;
 use crate::front_door::{Ask, ask};
 use crate::live::{InstanceId, Live};
 use crate::operation::Operation;
-use crate::port::{Ending, Evidence, Target};
+use crate::port::{Evidence, Setback, Target};
 
 /// What a process target can do.
 pub const CAPABILITIES: Capabilities = Capabilities {
@@ -80,8 +80,12 @@ impl Target for ProcessService {
             })
     }
 
-    async fn ended(&self, instance: InstanceId) -> Ending {
+    async fn ended(&self, instance: InstanceId) -> Setback {
         self.end_of(instance).await
+    }
+
+    async fn stranger(&self, instance: InstanceId, port: &str) -> Option<Setback> {
+        self.find_stranger(instance, port)
     }
 
     async fn evidence(&self, instance: InstanceId) -> Result<Evidence, TargetError> {
