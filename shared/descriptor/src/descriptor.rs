@@ -84,7 +84,7 @@ record! {
 record! {
     /// What an instance may use, and how many there are.
     pub struct Resources: Eq {
-        /// Processor time, such as `500m`.
+        /// Processor time: cores, such as `2` or `0.5`, or thousandths of one, such as `500m`.
         pub cpu: Option<Cpu>,
         /// Memory, such as `256Mi`.
         pub memory: Option<Memory>,

@@ -15,6 +15,12 @@ macro_rules! nouns {
     };
 }
 
+impl FromText for Cpu {
+    const NOUN: &'static str = "amount of CPU";
+    /// A number of cores is the field's own spelling.
+    const PLAIN: bool = true;
+}
+
 nouns! {
     ProjectName = "project name",
     EnvironmentName = "environment name",
@@ -22,7 +28,6 @@ nouns! {
     CommitId = "commit",
     ReleaseId = "release",
     Duration = "duration",
-    Cpu = "amount of CPU",
     Memory = "amount of memory",
     IpAddr = "IP address",
     SocketAddr = "address with a port",
