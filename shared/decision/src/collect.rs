@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use pilotage_diagnostic::Diagnostics;
-use pilotage_gate::{Asked, Change, Decision, Evidence, Identity, Seen, Storm, decide};
+use pilotage_gate::{Asked, Change, Decision, Evidence, Seen, Storm, decide};
 use pilotage_gitrepo::Repository;
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 
+use crate::change::change;
 use crate::descriptors::{self, Resolved};
 use crate::error::Error;
 use crate::keyring::Keyring;
@@ -157,32 +158,10 @@ impl Question<'_> {
         files: &BTreeSet<String>,
         keyring: &Keyring,
     ) -> Result<Change, Error> {
-        let info = self.repository.commit(id)?;
-        let lossy = info.lossy;
-        let identity = |person: &pilotage_gitrepo::Person| Identity {
-            name: person.name.clone(),
-            // Approximated text must match nobody.
-            email: if lossy {
-                format!("{} (not valid UTF-8)", person.email)
-            } else {
-                person.email.clone()
-            },
-        };
         Ok(Change {
-            commit: id.clone(),
-            author: identity(&info.author),
-            committer: identity(&info.committer),
-            when: info.committer.when,
-            subject: info.subject,
-            body: info.body,
-            trailers: info
-                .trailers
-                .into_iter()
-                .map(|trailer| (trailer.key, trailer.value))
-                .collect(),
-            merge: info.parents.len() > 1,
             content: descriptors::content(self.repository, id, service, files)?,
             signature: keyring.verify(self.repository, id, self.now)?,
+            ..change(self.repository, id)?
         })
     }
 }
@@ -205,7 +184,10 @@ fn asked(resolved: &Resolved, commit: &CommitId) -> Asked {
                     .take(MOST_PROBLEMS)
                     .filter_map(|problem| serde_json::to_value(problem.to_data()).ok())
                     .collect(),
-                lines: errors().take(MOST_PROBLEMS).map(|problem| problem.line()).collect(),
+                lines: errors()
+                    .take(MOST_PROBLEMS)
+                    .map(|problem| problem.line())
+                    .collect(),
                 more: errors().count().saturating_sub(MOST_PROBLEMS),
             }
         }

@@ -335,7 +335,7 @@ impl Desk {
                 } else {
                     let releases = decision.verdict == Verdict::Accept;
                     (
-                        Some(self.accepted_now(decision, valid)),
+                        Some(self.accepted_now(decision, valid, before.accepted.as_ref())),
                         releases.then(|| intent(decision)),
                     )
                 }
@@ -359,8 +359,11 @@ impl Desk {
         })
     }
 
-    fn accepted_now(&self, decision: &Decision, valid: &Valid) -> Accepted {
+    fn accepted_now(&self, decision: &Decision, valid: &Valid, before: Option<&Accepted>) -> Accepted {
         let known = brought_by(&self.sight.config, &decision.evidence);
+        let newest = decision.evidence.newest().map(|change| change.commit.clone());
+        // Asked for again, it is still what somebody brought before.
+        let before = before.filter(|before| before.descriptor == valid.digest);
         Accepted {
             commit: decision.commit.clone(),
             descriptor: valid.digest.clone(),
@@ -369,6 +372,7 @@ impl Desk {
             files: valid.files.iter().cloned().collect(),
             by: known.as_ref().map(|(person, _)| person.clone()),
             grade: known.as_ref().map(|(_, proof)| proof.to_string()),
+            brought: newest.or_else(|| before?.brought.clone()),
             policy: Some(decision.policy_hash.clone()),
             at: decision.at,
         }

@@ -1,6 +1,7 @@
 //! Collects the evidence of a push from git and the ledger, and asks the gates. There is no other way to them.
 
 mod access;
+mod change;
 mod collect;
 pub mod descriptors;
 mod desk;
@@ -13,6 +14,7 @@ pub mod sight;
 mod templates;
 
 pub use access::{Access, SECRETS};
+pub use change::change;
 pub use collect::{Decided, Question};
 pub use desk::{Desk, Listed, Recorded};
 pub use error::Error;

@@ -30,8 +30,8 @@ pub use monitor::record::{
 pub use release::begin::{Begin, BeginRequest, ancestry};
 pub use release::chain::{Entry, ReleaseChain};
 pub use release::event::{
-    Abandoned, Adopted, Affirmed, Begun, Effects, EndWord, Event, EventError, Finished, Proof, Rejected,
-    Stage, Trigger, TriggerKind, Undone, What,
+    Abandoned, Adopted, Affirmed, Begun, Brought, Effects, EndWord, Event, EventError, Finished, Proof,
+    Rejected, Stage, Trigger, TriggerKind, Undone, What,
 };
 pub use release::lease::{Abandon, Append, Lease, Standing};
 pub use release::note::{Note, Noted};

@@ -46,6 +46,7 @@ fn begun_by(fence: u64, asked: u8, kind: TriggerKind) -> Event {
             trigger: Trigger {
                 kind,
                 by: "ana".into(),
+                change: None,
             },
             decision: None,
             holder: Holder::build("https://ci.example.com/1"),

@@ -97,6 +97,7 @@ mod tests {
                 files: files.iter().map(|file| (*file).to_owned()).collect(),
                 by: None,
                 grade: None,
+                brought: None,
                 policy: None,
                 at: "2026-01-01T12:00:00Z".parse().unwrap(),
             }),

@@ -111,6 +111,7 @@ impl<'a> Script<'a> {
             trigger: Trigger {
                 kind: TriggerKind::Monitor,
                 by: "ana".to_owned(),
+                change: None,
             },
             decision: None,
             holder: Holder::build("https://ci.example.com/release/7"),

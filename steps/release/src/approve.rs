@@ -27,7 +27,7 @@ pub struct Approved {
     pub decision: Option<String>,
     /// What the gates noted.
     pub notes: Vec<String>,
-    /// The change that people will be told of, where the decision names one.
+    /// The newest change that was really brought, which people will be told of; none where nobody knows any more.
     pub change: Option<Change>,
     /// Who set it off, as far as that can be told from the decision.
     pub kind: TriggerKind,
@@ -236,6 +236,13 @@ fn go(
 ) -> Result<Approval, Fault> {
     let environments = desk.sight().environments();
     let decision = decision_at(monitor, service, &accepted.commit);
+    let newest = decision
+        .as_ref()
+        .and_then(|decision| decision.evidence.newest().cloned());
+    let change = match newest {
+        Some(newest) => Some(newest),
+        None => brought_before(desk, accepted)?,
+    };
     let resolved = descriptors::read(
         desk.cache(),
         &accepted.commit,
@@ -253,7 +260,7 @@ fn go(
                 .as_ref()
                 .map(|decision| decision.notes.clone())
                 .unwrap_or_default(),
-            change: decision.and_then(|decision| decision.evidence.newest().cloned()),
+            change,
             kind,
         })),
         Resolved::Valid(valid) => {
@@ -272,6 +279,14 @@ fn go(
             )));
         }
     })
+}
+
+/// The change that was brought when a descriptor was accepted first.
+fn brought_before(desk: &Desk, accepted: &Accepted) -> Result<Option<Change>, Fault> {
+    let known = |id: &&CommitId| desk.cache().has_commit(id);
+    let brought = accepted.brought.as_ref().filter(known);
+    let change = brought.map(|id| pilotage_decision::change(desk.cache(), id));
+    change.transpose().map_err(Fault::from)
 }
 
 /// The recorded decision, when it is the one that accepted this commit: a later one may have refused another.
@@ -337,14 +352,26 @@ fn answer(
     let Decided { decision, resolved } = one;
     Ok(match (decision.verdict, resolved) {
         (_, Resolved::Broken { diagnostics }) => Approval::Broken(diagnostics),
-        (Verdict::Accept, Resolved::Valid(valid)) => Approval::Go(Box::new(Approved {
-            commit: decision.commit.clone(),
-            valid,
-            decision: stands,
-            change: decision.evidence.newest().cloned(),
-            notes: decision.notes,
-            kind: asking.kind(&decision.service, monitor),
-        })),
+        (Verdict::Accept, Resolved::Valid(valid)) => {
+            let kind = asking.kind(&decision.service, monitor);
+            let record = monitor.services.get(&decision.service);
+            let accepted = record.and_then(|record| record.accepted.as_ref());
+            let change = match (decision.evidence.newest(), accepted) {
+                (Some(newest), _) => Some(newest.clone()),
+                (None, Some(accepted)) if accepted.descriptor == valid.digest => {
+                    brought_before(desk, accepted)?
+                }
+                (None, _) => None,
+            };
+            Approval::Go(Box::new(Approved {
+                commit: decision.commit,
+                valid,
+                decision: stands,
+                change,
+                notes: decision.notes,
+                kind,
+            }))
+        }
         (Verdict::Nothing, Resolved::Valid(valid)) => {
             return nothing(desk, asking, &decision, &valid, monitor);
         }

@@ -65,6 +65,10 @@ pub fn prepare(
         trigger: Trigger {
             kind: kind(approved),
             by,
+            change: approved.change.as_ref().map(|change| pilotage_ledger::Brought {
+                commit: change.commit.clone(),
+                subject: change.subject.clone(),
+            }),
         },
         from_version,
         change,

@@ -22,12 +22,18 @@ pub struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[serde(serialize_with = "timestamp")]
     pub since: Option<Timestamp>,
-    /// The commit that asked for it.
+    /// The newest commit that brought something of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitId>,
+    /// The first line of its message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// Whose commit that was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// The tip that the branch had when it was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<CommitId>,
     /// The release that proved it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseId>,
@@ -93,7 +99,9 @@ impl Row {
             version: None,
             since: None,
             commit: None,
+            subject: None,
             by: None,
+            decided_at: None,
             release: None,
             notes: Vec::new(),
         }
@@ -121,7 +129,10 @@ impl Row {
             };
             row.version = (!proved.retired).then(|| proved.version.clone());
             row.since = Some(proved.since);
-            row.commit = Some(proved.commit.clone());
+            let change = proved.change.as_ref();
+            row.commit = Some(change.map_or(&proved.commit, |change| &change.commit).clone());
+            row.subject = change.map(|change| change.subject.clone());
+            row.decided_at = Some(proved.commit.clone());
             row.by = Some(proved.by.clone());
             row.release = Some(proved.release.clone());
             if proved.adopted {

@@ -223,6 +223,7 @@ impl World {
             trigger: Trigger {
                 kind: TriggerKind::Monitor,
                 by: "rita".to_owned(),
+                change: None,
             },
             decision: None,
             holder: Holder::build("https://ci.example.com/7"),

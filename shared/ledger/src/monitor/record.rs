@@ -104,6 +104,9 @@ pub struct Accepted {
     /// How well it is known who brought it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grade: Option<String>,
+    /// The newest commit that brought something of it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brought: Option<CommitId>,
     /// Hash of the policy it was accepted under.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,

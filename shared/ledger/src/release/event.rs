@@ -101,6 +101,19 @@ pub struct Trigger {
     pub kind: TriggerKind,
     /// Who brought the change, or asked by hand.
     pub by: String,
+    /// The change, where it is known: what is released may have been decided at a later commit, which changed other
+    /// things.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Brought>,
+}
+
+/// The newest commit that really brought something to a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Brought {
+    /// The commit.
+    pub commit: CommitId,
+    /// The first line of its message.
+    pub subject: String,
 }
 
 open_words! {

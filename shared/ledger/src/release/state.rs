@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use pilotage_name::{CommitId, EnvironmentName, ProjectName, ReleaseId, ServiceName};
 
-use super::event::{Abandoned, Begun, Effects, EndWord, Event, Finished, Proof, TriggerKind, Undone, What};
+use super::event::{Abandoned, Begun, Brought, Effects, EndWord, Event, Finished, Proof, TriggerKind, Undone, What};
 
 /// What a release chain says now.
 ///
@@ -88,6 +88,8 @@ pub struct Proved {
     pub version: String,
     /// By whose change.
     pub by: String,
+    /// Which change that was, where it is known.
+    pub change: Option<Brought>,
     /// What was re-read from the target; absent only for an adopted or a retired service.
     pub proof: Option<Proof>,
     /// It was taken over as it was, not released.
@@ -290,6 +292,7 @@ impl ReleaseState {
                     config: adopted.config.clone(),
                     version: adopted.version.clone(),
                     by: adopted.by.clone(),
+                    change: None,
                     proof: adopted.proof.clone(),
                     adopted: true,
                     retired: false,
@@ -363,6 +366,7 @@ impl ReleaseState {
                     config: begun.config.clone(),
                     version: begun.version.clone(),
                     by: begun.trigger.by.clone(),
+                    change: begun.trigger.change.clone(),
                     proof: finished.proof.clone(),
                     adopted: false,
                     retired: begun.retires,

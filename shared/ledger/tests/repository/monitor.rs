@@ -20,6 +20,7 @@ fn record(asked: u64, verdict: &str) -> ServiceRecord {
             files: Vec::new(),
             by: None,
             grade: Some("signed".into()),
+            brought: Some(commit(asked)),
             policy: Some("v1:p".into()),
             at: noon(0),
         }),

@@ -154,6 +154,7 @@ pub(crate) fn request(name: &str, asked: u64, holder: Holder) -> BeginRequest {
         trigger: Trigger {
             kind: TriggerKind::Monitor,
             by: "ana".into(),
+            change: None,
         },
         decision: None,
         holder,

@@ -225,6 +225,7 @@ impl World {
             trigger: Trigger {
                 kind: TriggerKind::Monitor,
                 by: "rita".to_owned(),
+                change: None,
             },
             decision: None,
             holder: LinuxMachine::read().unwrap().this_process().unwrap(),

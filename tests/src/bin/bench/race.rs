@@ -208,6 +208,7 @@ fn request(key: &ServiceKey, commit: &CommitId, writer: usize) -> BeginRequest {
         trigger: Trigger {
             kind: TriggerKind::Hand,
             by: "bench".to_owned(),
+            change: None,
         },
         decision: None,
         holder: Holder::build(format!("https://ci.example.com/{writer}")),
