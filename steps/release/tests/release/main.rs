@@ -6,4 +6,5 @@ mod commands;
 mod launcher;
 mod processes;
 mod stages;
+mod standing;
 mod world;
