@@ -4,26 +4,31 @@
 
 /// The real launchers of stages.
 pub mod adapter;
+mod announce;
 pub mod approve;
 mod args;
 mod command;
-pub mod conduct;
 pub mod directory;
 /// Why a plan or a report is of no use.
 pub mod error;
 pub mod judge;
 pub mod message;
 pub mod order;
+pub mod person;
+pub mod pipeline;
 pub mod plan;
 pub mod port;
 pub mod prepare;
 pub mod record;
 pub mod records;
 pub mod release;
+pub mod result;
 pub mod rollback;
 pub mod run;
+pub mod scratch;
 pub mod stage;
 pub mod status;
+mod stop;
 pub mod tell;
 
 pub use args::Args;

@@ -2,24 +2,27 @@
 //! plan asks for it, and the end written down.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 
 use pilotage_config::StepName;
 use pilotage_descriptor::SecretSource;
 use pilotage_ledger::{Append, Standing, Undone};
 use pilotage_message::Event;
-use pilotage_outcome::{ExitCode, Outcome, Signal};
-use pilotage_step::{Cancel, CancelReason};
+use pilotage_outcome::Outcome;
+use pilotage_step::Cancel;
+use tokio::time::Instant;
 
-use crate::conduct::{Conduct, Next, StageEnd};
 use crate::directory::PlanDirectory;
 use crate::error::DirectoryError;
 use crate::judge::{Judgement, judge, proof_of_undo};
-use crate::message::{ended, started};
+use crate::pipeline::{Next, Pipeline, StageEnd};
 use crate::plan::ReleasePlan;
-use crate::port::{Call, Ended, Exit, Launcher, Needs};
+use crate::port::{Call, Launcher, Needs};
 use crate::record::{Ran, StageRecord};
 use crate::records::Records;
+use crate::result::record_of;
 use crate::stage::StagePlan;
+use crate::stop::Stop;
 
 /// How a release ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +53,7 @@ pub enum Written {
 }
 
 /// A release that goes on.
-pub struct Voyage<'a, L> {
+pub struct ReleaseRun<'a, L> {
     /// Runs the stages.
     pub launcher: &'a L,
     /// The ledger; none where the environment is observed and nothing is touched.
@@ -61,10 +64,10 @@ pub struct Voyage<'a, L> {
     pub directory: &'a PlanDirectory,
     /// The plan, with its lease.
     pub plan: ReleasePlan,
-    records: Vec<StageRecord>,
+    pub(crate) records: Vec<StageRecord>,
 }
 
-impl<'a, L: Launcher> Voyage<'a, L> {
+impl<'a, L: Launcher> ReleaseRun<'a, L> {
     /// Before the first stage.
     pub fn new(
         launcher: &'a L,
@@ -84,15 +87,26 @@ impl<'a, L: Launcher> Voyage<'a, L> {
     }
 
     /// Runs every stage whose time comes and ends the release.
-    pub async fn sail(mut self) -> ReleaseEnd {
+    pub async fn run(mut self) -> ReleaseEnd {
         let stages = self
             .plan
             .stages
             .iter()
             .map(|planned| planned.stage.clone())
             .collect();
-        let mut conduct = Conduct::new(stages);
-        let stopped = self.stages(&mut conduct).await;
+        let mut pipeline = Pipeline::new(stages);
+        let cancel = self.cancel;
+        let (stopped, asked) = {
+            let mut stages = pin!(self.stages(&mut pipeline));
+            tokio::select! {
+                biased;
+                stopped = &mut stages => (stopped, None),
+                _ = cancel.cancelled() => {
+                    let asked = Instant::now();
+                    (stages.await, Some(asked))
+                }
+            }
+        };
         let judgement = judge(
             &self.plan,
             &self.records,
@@ -103,6 +117,8 @@ impl<'a, L: Launcher> Voyage<'a, L> {
             Some(Stop::Lost { by, .. }) => Written::Lost(by),
             Some(Stop::Asked(_) | Stop::Blind(_)) | None => self.finish(&judgement).await,
         };
+        let asked = asked.or_else(|| cancel.is_cancelled().then(Instant::now));
+        self.announce_late(&judgement, &written, asked).await;
         ReleaseEnd {
             plan: self.plan,
             records: self.records,
@@ -112,14 +128,14 @@ impl<'a, L: Launcher> Voyage<'a, L> {
     }
 
     /// Runs the stages. What it gives back ended the release before its plan did.
-    async fn stages(&mut self, conduct: &mut Conduct) -> Option<Stop> {
+    async fn stages(&mut self, pipeline: &mut Pipeline) -> Option<Stop> {
         loop {
             if let Some(reason) = self.cancel.reason() {
                 return Some(Stop::Asked(reason));
             }
-            let told = conduct.ends().len();
-            let next = conduct.go_on();
-            for (stage, end) in &conduct.ends()[told..] {
+            let told = pipeline.ends().len();
+            let next = pipeline.go_on();
+            for (stage, end) in &pipeline.ends()[told..] {
                 if *end == StageEnd::Skipped {
                     self.records
                         .push(StageRecord::skipped(stage.clone(), "its time did not come"));
@@ -137,7 +153,7 @@ impl<'a, L: Launcher> Voyage<'a, L> {
                         Some(outcome) if outcome.is_passed() => StageEnd::Passed,
                         Some(_) => StageEnd::Failed,
                     };
-                    conduct.ended(stage, end);
+                    pipeline.ended(stage, end);
                     self.records.push(record);
                 }
                 Next::Undo { because } => {
@@ -145,7 +161,7 @@ impl<'a, L: Launcher> Voyage<'a, L> {
                         Ok(record) => record,
                         Err(stop) => return Some(stop),
                     };
-                    conduct.undone(record.passed());
+                    pipeline.undone(record.passed());
                     self.records.push(record);
                 }
             }
@@ -160,8 +176,18 @@ impl<'a, L: Launcher> Voyage<'a, L> {
         if self.plan.observe && (stage.step != StepName::Notify || !self.is_first(stage)) {
             return Ok(StageRecord::skipped(stage.clone(), "the environment is observed"));
         }
+        if stage.step == StepName::Notify && !self.is_first(stage) {
+            match self.verify().await {
+                // What somebody else has taken over is theirs to tell of.
+                Err(Stop::Blind(why)) => {
+                    let why = format!("whether the release is still ours cannot be asked: {why}");
+                    return Ok(StageRecord::skipped(stage.clone(), why));
+                }
+                standing => standing?,
+            }
+        }
         let environment = match stage.step {
-            StepName::Notify => match self.announce(stage) {
+            StepName::Notify => match self.announcement(stage) {
                 Ok(environment) => environment,
                 Err(error) => return Ok(self.broken(Ran::Stage(stage.clone()), &error)),
             },
@@ -183,27 +209,14 @@ impl<'a, L: Launcher> Voyage<'a, L> {
             needs,
             stage.deadline.as_std(),
         );
-        Ok(self.run(Ran::Stage(stage.clone()), &call).await)
+        Ok(self.execute(Ran::Stage(stage.clone()), &call, self.cancel).await)
     }
 
-    fn is_first(&self, stage: &StagePlan) -> bool {
+    pub(crate) fn is_first(&self, stage: &StagePlan) -> bool {
         self.plan
             .due()
             .next()
             .is_some_and(|first| first.index == stage.index)
-    }
-
-    /// What a notification tells now: that it starts, as long as nothing ran, else how it ends.
-    fn announce(&self, stage: &StagePlan) -> Result<BTreeMap<String, String>, DirectoryError> {
-        let lease = self.plan.lease.as_ref();
-        if self.is_first(stage) {
-            self.directory.tell(&started(&self.plan, lease))?;
-            return self.directory.announce(&self.plan, stage, Event::Started);
-        }
-        let judgement = judge(&self.plan, &self.records, None);
-        self.directory
-            .tell(&ended(&self.plan, lease, &self.records, &judgement))?;
-        self.directory.announce(&self.plan, stage, judgement.event())
     }
 
     async fn undo(&mut self, because: &StagePlan) -> Result<StageRecord, Stop> {
@@ -220,7 +233,7 @@ impl<'a, L: Launcher> Voyage<'a, L> {
             Needs::Nothing,
             deadline,
         );
-        let record = self.run(Ran::Undo(because.clone()), &call).await;
+        let record = self.execute(Ran::Undo(because.clone()), &call, self.cancel).await;
         if record.passed()
             && let (Some(ledger), Some(lease)) = (self.ledger, self.plan.lease.clone())
         {
@@ -256,7 +269,7 @@ impl<'a, L: Launcher> Voyage<'a, L> {
     }
 
     /// Looks whether the release is still ours. Nothing may follow when it is not, or when nobody can say.
-    async fn verify(&self) -> Result<(), Stop> {
+    pub(crate) async fn verify(&self) -> Result<(), Stop> {
         let (Some(ledger), Some(lease)) = (self.ledger, &self.plan.lease) else {
             return Ok(());
         };
@@ -273,7 +286,7 @@ impl<'a, L: Launcher> Voyage<'a, L> {
         }
     }
 
-    fn call(
+    pub(crate) fn call(
         &self,
         stem: &str,
         step: StepName,
@@ -294,7 +307,7 @@ impl<'a, L: Launcher> Voyage<'a, L> {
         }
     }
 
-    async fn run(&self, what: Ran, call: &Call) -> StageRecord {
+    pub(crate) async fn execute(&self, what: Ran, call: &Call, cancel: &Cancel) -> StageRecord {
         let stem = match &what {
             Ran::Stage(stage) => stage.stem(),
             Ran::Undo(_) => "undo".to_owned(),
@@ -303,7 +316,7 @@ impl<'a, L: Launcher> Voyage<'a, L> {
             return self.broken(what, &error);
         }
         tracing::debug!("{}: {}", self.name(), call.label);
-        let ended = self.launcher.run(call, self.cancel).await;
+        let ended = self.launcher.run(call, cancel).await;
         let record = record_of(what, &ended, self.directory);
         let took = pilotage_quantity::Duration::from_millis(record.milliseconds());
         match record.passed() {
@@ -320,7 +333,7 @@ impl<'a, L: Launcher> Voyage<'a, L> {
     }
 
     /// The plan's directory is not what it was: no fault of the version.
-    fn broken(&self, what: Ran, error: &DirectoryError) -> StageRecord {
+    pub(crate) fn broken(&self, what: Ran, error: &DirectoryError) -> StageRecord {
         let detail = std::error::Error::source(error)
             .map(|source| format!(": {source}"))
             .unwrap_or_default();
@@ -358,178 +371,10 @@ impl<'a, L: Launcher> Voyage<'a, L> {
         }
     }
 
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match &self.plan.lease {
             Some(lease) => lease.release.to_string(),
             None => self.plan.service.to_string(),
         }
     }
-}
-
-/// Why a release ends before its plan does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Stop {
-    /// It was asked to.
-    Asked(CancelReason),
-    /// Somebody else has taken it over.
-    Lost { by: String, newer: bool },
-    /// Nobody can say whether it is still ours, and why not.
-    Blind(String),
-}
-
-impl Stop {
-    fn outcome(&self) -> Outcome {
-        match self {
-            Self::Asked(CancelReason::Signal(signal)) => Outcome::Cancelled(*signal),
-            Self::Asked(CancelReason::Deadline) => Outcome::Deadline,
-            Self::Lost { newer: true, .. } => Outcome::Superseded,
-            Self::Lost { newer: false, .. } => Outcome::Refused { waiting: false },
-            Self::Blind(_) => Outcome::Unavailable,
-        }
-    }
-
-    fn why(&self) -> String {
-        match self {
-            Self::Asked(CancelReason::Signal(signal)) => format!("cancelled by {signal}"),
-            Self::Asked(CancelReason::Deadline) => {
-                "the deadline of the release came before its end".to_owned()
-            }
-            Self::Lost { by, .. } => format!("the release is no longer ours: {by}"),
-            Self::Blind(why) => {
-                format!(
-                    "whether the release is still ours cannot be asked, so nothing more is changed: {why}"
-                )
-            }
-        }
-    }
-}
-
-/// What became of a stage, from its exit and its report held against each other.
-#[must_use]
-pub fn record_of(what: Ran, ended: &Ended, directory: &PlanDirectory) -> StageRecord {
-    let stem = match &what {
-        Ran::Stage(stage) => stage.stem(),
-        Ran::Undo(_) => "undo".to_owned(),
-    };
-    let report = directory.report(&stem);
-    let mut record = StageRecord {
-        what,
-        outcome: None,
-        exit: None,
-        took: Some(ended.took),
-        summary: String::new(),
-        report: None,
-    };
-    let (outcome, summary) = match (&ended.exit, &report) {
-        (Exit::NotStarted(why), _) => {
-            record.took = None;
-            (Outcome::Unavailable, why.clone())
-        }
-        (Exit::Overdue, _) => (
-            Outcome::Deadline,
-            "it did not end at its deadline and was killed".to_owned(),
-        ),
-        (Exit::Stopped, _) => (
-            Outcome::Cancelled(Signal::Terminate),
-            "it did not stop when it was asked to and was killed".to_owned(),
-        ),
-        (Exit::Signal(signal), _) => (Outcome::Internal, format!("it was ended by signal {signal}")),
-        (Exit::Code(code), Ok(report)) if report.exit_code == *code => {
-            let outcome = ExitCode::from_code(*code).map_or(Outcome::Internal, Outcome::of_exit_code);
-            let outcome = match outcome {
-                Outcome::Refused { .. } => Outcome::Refused {
-                    waiting: report.waiting,
-                },
-                other => other,
-            };
-            (outcome, report.summary.clone())
-        }
-        (Exit::Code(code), Ok(report)) => (
-            Outcome::Internal,
-            format!("it ended with {code}, and its report says {}", report.exit_code),
-        ),
-        // A step that cannot even be called as planned has no report by contract.
-        (Exit::Code(2), Err(_)) => (
-            Outcome::Internal,
-            "it does not understand how it was called (exit 2)".to_owned(),
-        ),
-        (Exit::Code(code), Err(problem)) => {
-            (Outcome::Internal, format!("it ended with {code}, and {problem}"))
-        }
-    };
-    if let Exit::Code(code) = &ended.exit {
-        record.exit = Some(*code);
-    }
-    record.outcome = Some(outcome);
-    record.summary = summary;
-    record.report = report.ok();
-    record
-}
-
-/// What the stages of a plan left behind that somebody else ran, in order. A stage whose time came and that left no report
-/// broke off.
-#[must_use]
-pub fn left_behind(plan: &ReleasePlan, directory: &PlanDirectory) -> Vec<StageRecord> {
-    let mut conduct = Conduct::new(plan.stages.iter().map(|planned| planned.stage.clone()).collect());
-    let mut records = Vec::new();
-    loop {
-        let told = conduct.ends().len();
-        let next = conduct.go_on();
-        for (stage, end) in &conduct.ends()[told..] {
-            if *end == StageEnd::Skipped {
-                records.push(StageRecord::skipped(stage.clone(), "its time did not come"));
-            }
-        }
-        let record = match next {
-            Next::End => return records,
-            Next::Run(stage) => match plan.skip(&stage) {
-                Some(why) => StageRecord::skipped(stage, why),
-                // People are told of the end before it is written, or after.
-                None if stage.step == StepName::Notify && directory.report(&stage.stem()).is_err() => {
-                    StageRecord::skipped(stage, "it left no report")
-                }
-                None => reported(Ran::Stage(stage), directory),
-            },
-            Next::Undo { because } => {
-                let record = reported(Ran::Undo(because), directory);
-                conduct.undone(record.passed());
-                records.push(record);
-                continue;
-            }
-        };
-        if let Ran::Stage(stage) = &record.what {
-            let end = match record.outcome {
-                None => StageEnd::Skipped,
-                Some(outcome) if outcome.is_passed() => StageEnd::Passed,
-                Some(_) => StageEnd::Failed,
-            };
-            conduct.ended(stage.clone(), end);
-        }
-        records.push(record);
-    }
-}
-
-/// A record from nothing but the report.
-fn reported(what: Ran, directory: &PlanDirectory) -> StageRecord {
-    let stem = match &what {
-        Ran::Stage(stage) => stage.stem(),
-        Ran::Undo(_) => "undo".to_owned(),
-    };
-    let exit = match directory.report(&stem) {
-        Ok(report) => Ended {
-            exit: Exit::Code(report.exit_code),
-            took: std::time::Duration::from_millis(report.duration_ms),
-        },
-        Err(problem) => {
-            return StageRecord {
-                what,
-                outcome: Some(Outcome::Internal),
-                exit: None,
-                took: Some(std::time::Duration::ZERO),
-                summary: problem.to_string(),
-                report: None,
-            };
-        }
-    };
-    record_of(what, &exit, directory)
 }

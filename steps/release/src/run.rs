@@ -19,7 +19,7 @@ use crate::plan::ReleasePlan;
 use crate::port::Launcher;
 use crate::prepare::Prepared;
 use crate::records::Records;
-use crate::release::{ReleaseEnd, Voyage, Written};
+use crate::release::{ReleaseEnd, ReleaseRun, Written};
 
 /// What became of one service.
 #[derive(Clone, Debug)]
@@ -144,14 +144,14 @@ impl<L: Launcher> Run<L> {
             .map_err(|circle| Fault::invalid(circle.to_string()).help("correct `after:` in one of them"))?;
 
         // All on this task: the work is done by processes, this one only waits for them.
-        let mut sailing = FuturesUnordered::new();
+        let mut running = FuturesUnordered::new();
         loop {
             let ready = self.ready(&mut open, &mut ends, &waits);
             if !ready.is_empty() {
                 for (service, begun) in self.begin(ready).await? {
                     match begun {
                         Ok((plan, directory)) => {
-                            sailing.push(self.voyage(service, plan, directory));
+                            running.push(self.release(service, plan, directory));
                         }
                         Err(end) => {
                             ends.insert(service, end);
@@ -160,7 +160,7 @@ impl<L: Launcher> Run<L> {
                 }
                 continue;
             }
-            match sailing.next().await {
+            match running.next().await {
                 Some((service, end)) => {
                     ends.insert(service, end);
                 }
@@ -247,15 +247,15 @@ impl<L: Launcher> Run<L> {
         Ok(begun)
     }
 
-    async fn voyage(
+    async fn release(
         &self,
         service: ServiceName,
         plan: ReleasePlan,
         directory: PlanDirectory,
     ) -> (ServiceName, ServiceEnd) {
         let ledger = (!plan.observe).then_some(&self.records);
-        let voyage = Voyage::new(&self.launcher, ledger, &self.cancel, &directory, plan);
-        (service, ServiceEnd::Released(Box::new(voyage.sail().await)))
+        let release = ReleaseRun::new(&self.launcher, ledger, &self.cancel, &directory, plan);
+        (service, ServiceEnd::Released(Box::new(release.run().await)))
     }
 }
 

@@ -15,7 +15,8 @@ use crate::message::{ended, started};
 use crate::plan::ReleasePlan;
 use crate::record::Ran;
 use crate::records::Records;
-use crate::release::{ReleaseEnd, Written, left_behind};
+use crate::release::{ReleaseEnd, Written};
+use crate::result::left_behind;
 use crate::run::ServiceEnd;
 use crate::tell::report;
 
@@ -48,12 +49,14 @@ pub(super) async fn begin(
         services: vec![service.clone()],
         commit: Some(plan.commit.clone()),
     };
-    // Time has passed since the plan was made: another commit may have been accepted.
-    let again = prepared(records, &target, holder.clone(), true)
+    // Time has passed since the plan was made: another commit may have been accepted. What the gates say now is what is
+    // recorded, and what the release rests on.
+    let again = prepared(records, &target, holder.clone(), cx.dry_run)
         .await?
         .remove(&service);
     let end = match again {
         Some(Ok(again)) if again.plan.descriptor == plan.descriptor && again.plan.policy == plan.policy => {
+            plan.decision = again.plan.decision;
             None
         }
         Some(Ok(_)) => {

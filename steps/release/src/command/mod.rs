@@ -8,6 +8,7 @@ mod rollback;
 mod status;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pilotage_decision::{Access, Desk};
 use pilotage_ledger::{Holder, LinuxMachine};
@@ -20,7 +21,7 @@ use crate::approve::{Approval, Asking, approve};
 use crate::args::{Args, Command};
 use crate::prepare::{Prepared, prepare};
 use crate::records::Records;
-use crate::rollback::Wish;
+use crate::rollback::RollbackRequest;
 
 /// Runs the step.
 ///
@@ -63,17 +64,23 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
             to,
             reason,
             by,
+            signing_key,
             keep,
         } => {
-            let wish = Wish {
+            let signing_key = match signing_key {
+                Some(path) => Some(Arc::new(rollback::signing_key(&cx, &path)?)),
+                None => None,
+            };
+            let request = RollbackRequest {
                 environment: repo.required_environment()?.clone(),
                 service: repo.required_service()?.clone(),
                 to,
                 reason,
                 by,
+                signing_key,
                 dry_run: cx.dry_run,
             };
-            rollback::rollback(&cx, records, launcher, wish, keep.as_deref()).await
+            rollback::rollback(&cx, records, launcher, request, keep.as_deref()).await
         }
     }
 }

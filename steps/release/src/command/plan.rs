@@ -22,9 +22,8 @@ pub(super) async fn plan(
         services: repo.service.clone(),
         commit: repo.commit.clone(),
     };
-    // A plan that is written is going to be carried out; its decision has to stand in the ledger.
-    let dry_run = cx.dry_run || out.is_none();
-    let answers = prepared(records, &target, this_process()?, dry_run).await?;
+    // A plan is no release: nothing is accepted by it that somebody could start. That stands in the ledger from its begin on.
+    let answers = prepared(records, &target, this_process()?, true).await?;
     let mut outcomes = Vec::new();
     let mut report = StepReport::passed().environment(target.environment.clone());
     let mut plans = Vec::new();

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use pilotage_config::StepName;
+use pilotage_ledger::{Holder, LinuxMachine};
 use pilotage_message::Event;
 use pilotage_name::ServiceName;
 use pilotage_outcome::{Change, Fault, Outcome, StepReport};
@@ -16,8 +17,9 @@ use crate::port::{Call, Launcher, Needs};
 use crate::prepare::Prepared;
 use crate::record::Ran;
 use crate::records::Records;
-use crate::release::record_of;
+use crate::result::record_of;
 use crate::run::Run;
+use crate::scratch::ScratchDirectory;
 use crate::tell::report;
 
 /// Plans, begins, runs the stages and finishes.
@@ -34,12 +36,17 @@ pub(super) async fn release(
     let project = records
         .with(|desk| Ok(desk.sight().config.project.clone()))
         .await?;
-    let temporary = tempfile::Builder::new()
-        .prefix("pilotage-release-")
-        .tempdir()
-        .map_err(|error| Fault::unavailable("no folder for the plans can be made").caused_by(error))?;
+    let scratch = match (keep, cx.dry_run) {
+        (Some(_), false) => None,
+        _ => Some(scratch(&holder)?),
+    };
+    let folder = match (&scratch, keep) {
+        (Some(scratch), _) => scratch.path(),
+        (None, Some(keep)) => keep,
+        (None, None) => return Err(Fault::internal("a run without a folder")),
+    };
     if cx.dry_run {
-        return dry(cx, &launcher, &target, answers, temporary.path()).await;
+        return dry(cx, &launcher, &target, answers, folder).await;
     }
     cx.note(|report| {
         report.environment = Some(target.environment.clone());
@@ -50,10 +57,20 @@ pub(super) async fn release(
         records,
         cancel: cx.cancel.clone(),
         holder,
-        folder: keep.unwrap_or(temporary.path()).to_owned(),
+        folder: folder.to_owned(),
     };
     let ends = run.all(answers).await?;
     Ok(report(&project, &target.environment, ends))
+}
+
+/// A folder for plans that nobody wants to keep.
+fn scratch(holder: &Holder) -> Result<ScratchDirectory, Fault> {
+    let made = match holder {
+        Holder::Process(owner) => LinuxMachine::read()
+            .and_then(|machine| ScratchDirectory::create(&std::env::temp_dir(), owner, &machine)),
+        Holder::Build(_) | Holder::Other(_) => Err(std::io::Error::other("its owner is no process")),
+    };
+    made.map_err(|error| Fault::unavailable("no folder for the plans can be made").caused_by(error))
 }
 
 /// What would be done, the plans of the deploy step included.

@@ -1,65 +1,85 @@
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::Path;
 
+use pilotage_gitrepo::SigningKey;
 use pilotage_outcome::{Effects, Fault, StepReport};
+use pilotage_secret::Secret;
 use pilotage_step::Context;
 
 use super::{Target, release};
 use crate::adapter::process::Processes;
 use crate::records::Records;
-use crate::rollback::{Rolled, Wish, roll_back};
+use crate::rollback::{Rollback, RollbackRequest, roll_back};
 use crate::run::ServiceEnd;
 use crate::tell::report;
+
+/// No private key is longer than this many bytes.
+const LONGEST_KEY: u64 = 64 * 1024;
+
+/// Reads the key that signs the commit.
+pub(super) fn signing_key(cx: &Context, path: &Path) -> Result<SigningKey, Fault> {
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(LONGEST_KEY).read_to_string(&mut text))
+        .map_err(|error| {
+            Fault::usage(format!("--signing-key: `{}` cannot be read", path.display())).caused_by(error)
+        })?;
+    let secret = Secret::new(text.as_str());
+    cx.redactor.register_named("SIGNING_KEY", &secret);
+    SigningKey::from_openssh(secret.expose())
+        .map_err(|error| Fault::usage(format!("--signing-key: {error}")).caused_by(error))
+}
 
 /// Goes back by a commit, and releases that.
 pub(super) async fn rollback(
     cx: &Context,
     records: Records,
     launcher: Processes,
-    wish: Wish,
+    request: RollbackRequest,
     keep: Option<&Path>,
 ) -> Result<StepReport, Fault> {
-    let (environment, service) = (wish.environment.clone(), wish.service.clone());
+    let (environment, service) = (request.environment.clone(), request.service.clone());
     let now = cx.clock.now();
     cx.note(|report| {
-        report.effects = if wish.dry_run {
+        report.effects = if request.dry_run {
             Effects::None
         } else {
             Effects::Partial
         }
     });
-    let rolled = records.with(move |desk| roll_back(desk, &wish, now)).await?;
+    let rolled = records.with(move |desk| roll_back(desk, &request, now)).await?;
     let project = records
         .with(|desk| Ok(desk.sight().config.project.clone()))
         .await?;
     let commit = match rolled {
-        Rolled::Pushed { commit, goal } => {
+        Rollback::Pushed { commit, target } => {
             tracing::info!(
                 "{service} in {environment}: {} restores {}",
                 commit.short(),
-                goal.version
+                target.version
             );
             Some(commit)
         }
         // It may have been pushed by a try that ended there; then only its release is missing.
-        Rolled::Asked { goal } => {
+        Rollback::Asked { target } => {
             tracing::info!(
                 "{service} in {environment}: the branch asks for {} already",
-                goal.version
+                target.version
             );
             None
         }
-        Rolled::Dry { goal } => {
+        Rollback::Dry { target } => {
             return Ok(StepReport::passed()
                 .environment(environment.clone())
                 .service(service.clone())
                 .text(format!(
                     "{service} in {environment} would go back to {}, as of commit {}\n",
-                    goal.version,
-                    goal.commit.short()
+                    target.version,
+                    target.commit.short()
                 )));
         }
-        Rolled::Refused(refusal) => {
+        Rollback::Refused(refusal) => {
             let mut refusal = *refusal;
             refusal.headline.push_str("; nothing was pushed");
             let end = ServiceEnd::Refused(Box::new(refusal));

@@ -3,14 +3,16 @@
 use std::path::Path;
 
 use pilotage_decision::Desk;
+use pilotage_gitrepo::SigningKey;
 use pilotage_ledger::TriggerKind;
 use pilotage_name::{CommitId, ServiceName};
 use pilotage_outcome::{Outcome, Signal};
 use pilotage_release::directory::PlanDirectory;
 use pilotage_release::judge::judge;
+use pilotage_release::person::person;
 use pilotage_release::plan::ReleasePlan;
-use pilotage_release::release::left_behind;
-use pilotage_release::rollback::{Rolled, Wish, person, roll_back};
+use pilotage_release::result::left_behind;
+use pilotage_release::rollback::{Rollback, RollbackRequest, roll_back};
 use pilotage_release::run::worst;
 use pilotage_release::status::{Row, State, table};
 use pilotage_tests::gitserver::NewCommit;
@@ -139,20 +141,21 @@ fn what_others_left_is_judged_as_our_own_stages_are() {
     );
 }
 
-fn wish(reason: &str, to: Option<&str>) -> Wish {
-    Wish {
+fn request(reason: &str, to: Option<&str>) -> RollbackRequest {
+    RollbackRequest {
         environment: name("qa"),
         service: name("shop"),
         to: to.map(str::to_owned),
         reason: reason.to_owned(),
         by: person("Bob Blue <bob@example.com>").unwrap(),
+        signing_key: None,
         dry_run: false,
     }
 }
 
-fn pushed(desk: &mut Desk, wish: &Wish) -> CommitId {
-    match roll_back(desk, wish, "2026-01-02T03:04:05Z".parse().unwrap()).unwrap() {
-        Rolled::Pushed { commit, .. } => commit,
+fn pushed(desk: &mut Desk, request: &RollbackRequest) -> CommitId {
+    match roll_back(desk, request, "2026-01-02T03:04:05Z".parse().unwrap()).unwrap() {
+        Rollback::Pushed { commit, .. } => commit,
         other => panic!("{other:?}"),
     }
 }
@@ -166,7 +169,7 @@ async fn a_rollback_restores_the_whole_file_by_a_commit_and_rejects_what_ran() {
     world.release("qa", &["shop"], |_| GOOD).await;
     world.push("qa", "cart", "2.0.0");
 
-    let commit = pushed(&mut world.desk(), &wish("it is too blue", None));
+    let commit = pushed(&mut world.desk(), &request("it is too blue", None));
     assert_eq!(world.repository.id("qa"), commit.as_str());
     let show = |rest: &str| world.repository.git(&["show", rest]);
     assert_eq!(
@@ -222,12 +225,12 @@ async fn while_a_version_is_held_a_rollback_makes_git_ask_for_what_runs() {
     assert!(
         roll_back(
             &mut desk,
-            &wish("x", Some("7.0.0")),
+            &request("x", Some("7.0.0")),
             "2026-01-02T03:04:05Z".parse().unwrap()
         )
         .is_err()
     );
-    pushed(&mut desk, &wish("back", None));
+    pushed(&mut desk, &request("back", None));
     let (ends, _) = world.release("qa", &["shop"], |_| GOOD).await;
     assert_eq!(outcome(&ends, "shop"), Outcome::Passed);
     let state = world.state("qa", "shop");
@@ -236,12 +239,120 @@ async fn while_a_version_is_held_a_rollback_makes_git_ask_for_what_runs() {
 
     let again = roll_back(
         &mut world.desk(),
-        &wish("twice", Some("1.0.0")),
+        &request("twice", Some("1.0.0")),
         "2026-01-02T03:04:05Z".parse().unwrap(),
     );
     assert!(
-        matches!(again.unwrap(), Rolled::Asked { .. }),
+        matches!(again.unwrap(), Rollback::Asked { .. }),
         "nothing is pushed twice"
+    );
+}
+
+/// A key pair of Bob's: the private file and the public line.
+fn key_pair(folder: &Path) -> (std::path::PathBuf, String) {
+    let private = folder.join("id");
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "bob", "-f"])
+        .arg(&private)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let public = std::fs::read_to_string(private.with_extension("pub")).unwrap();
+    (private, public.trim().to_owned())
+}
+
+/// A world whose qa wants signatures of Bob, at 1.1.0 with 1.0.0 before it; both were pushed by Bob.
+async fn signed_world(public: &str) -> World {
+    let world = World::new();
+    world.push("qa", "shop", "1.0.0");
+    world.release("qa", &["shop"], |_| GOOD).await;
+    world.push("qa", "shop", "1.1.0");
+    world.release("qa", &["shop"], |_| GOOD).await;
+    let config = crate::world::CONFIG.replace("qa: {target: here,", "qa: {target: here, policy: strict,");
+    let config = format!(
+        "{config}policies: {{strict: {{people: {{who: [bob], proof: signed}}}}}}\n\
+         people: {{bob: {{emails: [bob@example.com], keys: [\"{public}\"]}}}}\n"
+    );
+    let policy = NewCommit::new("strict").file("pilotage.yaml", config);
+    world.repository.commit("main", policy);
+    world
+}
+
+#[tokio::test]
+async fn where_the_policy_wants_signatures_a_rollback_signs_or_says_what_a_person_would_run() {
+    let keys = tempfile::tempdir().unwrap();
+    let (private, public) = key_pair(keys.path());
+    let world = signed_world(&public).await;
+    let now = "2026-01-02T03:04:05Z".parse().unwrap();
+    let before = world.repository.id("qa");
+    let refused = roll_back(&mut world.desk(), &request("Bob's \"way\"", None), now).unwrap();
+    let Rollback::Refused(refusal) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(
+        world.repository.id("qa"),
+        before,
+        "nothing is pushed that would be refused"
+    );
+    assert!(refusal.satisfy[0].contains("--signing-key FILE"), "{refusal:?}");
+
+    // The lines do what they say, as they stand there.
+    let clone = keys.path().join("clone");
+    let script = refusal.satisfy[1..]
+        .iter()
+        .map(|line| line.trim().trim_start_matches("or by hand: "))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let script = format!(
+        "set -e\ngit clone -q {} {}\ncd {}\ngit config user.name Bob\ngit config user.email bob@example.com\n\
+         git config gpg.format ssh\ngit config user.signingkey {}\n{script}\n",
+        world.repository.path().display(),
+        clone.display(),
+        clone.display(),
+        private.display()
+    );
+    let ran = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .output()
+        .unwrap();
+    assert!(
+        ran.status.success(),
+        "{script}\n{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    let (ends, _) = world.release("qa", &["shop"], |_| GOOD).await;
+    assert_eq!(
+        outcome(&ends, "shop"),
+        Outcome::Passed,
+        "{}",
+        crate::world::text(&ends, "qa", "shop")
+    );
+    let state = world.state("qa", "shop");
+    assert_eq!(state.proved.as_ref().unwrap().version, "1.0.0");
+    assert_eq!(
+        state.history.last().unwrap().begun.trigger.kind,
+        TriggerKind::Rollback
+    );
+}
+
+#[tokio::test]
+async fn a_rollback_that_is_signed_passes_where_signatures_are_wanted() {
+    let keys = tempfile::tempdir().unwrap();
+    let (private, public) = key_pair(keys.path());
+    let world = signed_world(&public).await;
+    let key = SigningKey::from_openssh(&std::fs::read_to_string(&private).unwrap()).unwrap();
+    let signed = RollbackRequest {
+        signing_key: Some(std::sync::Arc::new(key)),
+        ..request("it is too blue", None)
+    };
+    let commit = pushed(&mut world.desk(), &signed);
+    assert_eq!(world.repository.id("qa"), commit.as_str());
+    let (ends, _) = world.release("qa", &["shop"], |_| GOOD).await;
+    assert_eq!(
+        outcome(&ends, "shop"),
+        Outcome::Passed,
+        "{}",
+        crate::world::text(&ends, "qa", "shop")
     );
 }
 
@@ -262,7 +373,7 @@ async fn a_file_that_others_use_too_is_not_changed_behind_their_backs() {
     world.release("qa", &["shop"], |_| GOOD).await;
     let fault = roll_back(
         &mut world.desk(),
-        &wish("x", None),
+        &request("x", None),
         "2026-01-02T03:04:05Z".parse().unwrap(),
     )
     .unwrap_err();

@@ -11,11 +11,11 @@ use serde_json::Value;
 use crate::world::World;
 
 /// A world whose environments land on processes of this machine.
-struct Harbour {
+struct ProcessWorld {
     world: World,
 }
 
-impl Harbour {
+impl ProcessWorld {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_string_lossy().into_owned();
@@ -87,7 +87,7 @@ environments:
     }
 }
 
-impl Drop for Harbour {
+impl Drop for ProcessWorld {
     fn drop(&mut self) {
         let config = self.root().join("config.yaml");
         let text = self.world.repository.git(&["show", "main:pilotage.yaml"]);
@@ -106,37 +106,37 @@ fn assert_code(output: &Output, code: i32) {
 
 #[test]
 fn a_version_is_released_and_a_sick_one_is_held_while_the_old_one_serves() {
-    let harbour = Harbour::new();
-    harbour.artifact("1.0.0", "");
-    harbour.artifact("1.1.0", "health = never\n");
-    harbour.push("qa", "1.0.0", "20s");
+    let here = ProcessWorld::new();
+    here.artifact("1.0.0", "");
+    here.artifact("1.1.0", "health = never\n");
+    here.push("qa", "1.0.0", "20s");
 
-    let dry = harbour.run("qa").arg("--dry-run").run();
+    let dry = here.run("qa").arg("--dry-run").run();
     assert_code(&dry, 0);
     assert!(dry.stdout.contains("1.0.0, for the first time"), "{dry}");
-    assert!(!harbour.root().join("state").exists(), "nothing was changed");
-    assert_eq!(harbour.status("qa")["state"], "never");
+    assert!(!here.root().join("state").exists(), "nothing was changed");
+    assert_eq!(here.status("qa")["state"], "never");
 
-    let output = harbour.run("qa").run_reported();
+    let output = here.run("qa").run_reported();
     assert_code(&output, 0);
     assert_eq!(output.report()["outputs"]["release"], "qa.shop.1");
     assert!(output.stderr.contains("shop deploy │"), "{output}");
-    assert_eq!(harbour.status("qa")["version"], "1.0.0");
+    assert_eq!(here.status("qa")["version"], "1.0.0");
 
-    harbour.push("qa", "1.1.0", "500ms");
-    let output = harbour.run("qa").run();
+    here.push("qa", "1.1.0", "500ms");
+    let output = here.run("qa").run();
     assert_code(&output, 1);
     assert!(
         output.stdout.contains("held: git asks for 1.1.0, 1.0.0 stays"),
         "{output}"
     );
-    let status = harbour.status("qa");
+    let status = here.status("qa");
     assert_eq!(
         (&status["state"], &status["version"]),
         (&"held".into(), &"1.0.0".into())
     );
 
-    let back = harbour
+    let back = here
         .command("rollback")
         .args([
             "--env",
@@ -150,7 +150,7 @@ fn a_version_is_released_and_a_sick_one_is_held_while_the_old_one_serves() {
         ])
         .run();
     assert_code(&back, 0);
-    let status = harbour.status("qa");
+    let status = here.status("qa");
     assert_eq!(
         (&status["state"], &status["by"]),
         (&"runs".into(), &"Bob <bob@example.com>".into())
@@ -159,16 +159,16 @@ fn a_version_is_released_and_a_sick_one_is_held_while_the_old_one_serves() {
 
 #[test]
 fn a_signal_in_the_middle_ends_it_with_its_end_written_and_the_next_run_goes_on() {
-    let harbour = Harbour::new();
-    harbour.artifact("1.0.0", "healthy-after = 60s\n");
-    harbour.push("qa", "1.0.0", "50s");
-    let running = harbour.run("qa").spawn();
+    let here = ProcessWorld::new();
+    here.artifact("1.0.0", "healthy-after = 60s\n");
+    here.push("qa", "1.0.0", "50s");
+    let running = here.run("qa").spawn();
     running.wait_for_stderr("shop deploy │");
     running.wait_for_stderr("prove instance");
     running.terminate();
     let output = running.wait();
     assert_code(&output, 143);
-    let status = harbour.status("qa");
+    let status = here.status("qa");
     assert_eq!(status["state"], "never", "{status}");
     assert!(
         status["notes"][0]
@@ -178,10 +178,10 @@ fn a_signal_in_the_middle_ends_it_with_its_end_written_and_the_next_run_goes_on(
         "{status}"
     );
 
-    harbour.artifact("1.0.0", "");
-    let output = harbour.run("qa").run();
+    here.artifact("1.0.0", "");
+    let output = here.run("qa").run();
     assert_code(&output, 0);
-    assert_eq!(harbour.status("qa")["release"], "qa.shop.2");
+    assert_eq!(here.status("qa")["release"], "qa.shop.2");
 }
 
 #[test]
@@ -195,10 +195,10 @@ fn a_release_that_is_killed_at_any_moment_is_taken_up_by_the_same_command() {
         "deploy passed",
         "healthcheck passed",
     ] {
-        let harbour = Harbour::new();
-        harbour.artifact("1.0.0", "healthy-after = 100ms\n");
-        harbour.push("qa", "1.0.0", "20s");
-        let running = harbour.run("qa").spawn();
+        let here = ProcessWorld::new();
+        here.artifact("1.0.0", "healthy-after = 100ms\n");
+        here.push("qa", "1.0.0", "20s");
+        let running = here.run("qa").spawn();
         running.wait_for_stderr(moment);
         running.kill();
         let killed = running.wait();
@@ -206,9 +206,9 @@ fn a_release_that_is_killed_at_any_moment_is_taken_up_by_the_same_command() {
             killed.signal == Some(9) || killed.code == Some(0),
             "{moment}: {killed}"
         );
-        let output = harbour.run("qa").run();
+        let output = here.run("qa").run();
         assert_code(&output, 0);
-        let status = harbour.status("qa");
+        let status = here.status("qa");
         assert_eq!(
             (&status["state"], &status["version"]),
             (&"runs".into(), &"1.0.0".into()),
@@ -225,14 +225,13 @@ fn a_release_that_is_killed_at_any_write_of_the_ledger_is_taken_up_by_the_same_c
     for write in 0..WRITES {
         for fault in [Fault::Hang, Fault::HangAfter] {
             let moment = format!("write {write} of the ledger, {fault:?}");
-            let harbour = Harbour::new();
-            harbour.artifact("1.0.0", "");
-            harbour.push("qa", "1.0.0", "20s");
-            let server = GitServer::start(&harbour.root());
+            let here = ProcessWorld::new();
+            here.artifact("1.0.0", "");
+            here.push("qa", "1.0.0", "20s");
+            let server = GitServer::start(&here.root());
             let url = server.url("env.git");
             let run = || {
-                harbour
-                    .command_at("run", &url)
+                here.command_at("run", &url)
                     .args(["--env", "qa", "--service", "shop"])
             };
             if write > 0 {
@@ -252,7 +251,7 @@ fn a_release_that_is_killed_at_any_write_of_the_ledger_is_taken_up_by_the_same_c
             server.heal();
             let output = run().run();
             assert_code(&output, 0);
-            let status = harbour.status("qa");
+            let status = here.status("qa");
             assert_eq!(
                 (&status["state"], &status["version"]),
                 (&"runs".into(), &"1.0.0".into()),
@@ -264,13 +263,13 @@ fn a_release_that_is_killed_at_any_write_of_the_ledger_is_taken_up_by_the_same_c
 
 #[test]
 fn a_holder_that_stood_still_changes_nothing_when_it_wakes_up() {
-    let harbour = Harbour::new();
-    harbour.artifact("1.0.0", "healthy-after = 500ms\n");
-    harbour.push("qa", "1.0.0", "20s");
-    let first = harbour.run("qa").spawn();
+    let here = ProcessWorld::new();
+    here.artifact("1.0.0", "healthy-after = 500ms\n");
+    here.push("qa", "1.0.0", "20s");
+    let first = here.run("qa").spawn();
     first.wait_for_stderr("prove instance");
     first.signal(Signal::STOP);
-    let refused = harbour.run("qa").run();
+    let refused = here.run("qa").run();
     assert_code(&refused, 6);
     assert!(refused.stdout.contains("held since"), "{refused}");
     assert!(
@@ -278,7 +277,7 @@ fn a_holder_that_stood_still_changes_nothing_when_it_wakes_up() {
         "{refused}"
     );
 
-    let given_up = harbour
+    let given_up = here
         .command("abandon")
         .args([
             "--env",
@@ -292,14 +291,14 @@ fn a_holder_that_stood_still_changes_nothing_when_it_wakes_up() {
         ])
         .run();
     assert_code(&given_up, 0);
-    let second = harbour.run("qa").run();
+    let second = here.run("qa").run();
     assert_code(&second, 0);
-    assert_eq!(harbour.status("qa")["release"], "qa.shop.2");
+    assert_eq!(here.status("qa")["release"], "qa.shop.2");
 
     first.signal(Signal::CONT);
     let first = first.wait();
     assert_code(&first, 6);
-    let status = harbour.status("qa");
+    let status = here.status("qa");
     assert_eq!(
         (&status["release"], &status["state"]),
         (&"qa.shop.2".into(), &"runs".into()),
@@ -309,11 +308,11 @@ fn a_holder_that_stood_still_changes_nothing_when_it_wakes_up() {
 
 #[test]
 fn the_stages_of_a_plan_can_be_run_by_somebody_else() {
-    let harbour = Harbour::new();
-    harbour.artifact("1.0.0", "");
-    harbour.push("qa", "1.0.0", "20s");
-    let plan = harbour.root().join("plan");
-    let at = |subcommand: &str, flag: &str| harbour.command(subcommand).arg(flag).arg(&plan);
+    let here = ProcessWorld::new();
+    here.artifact("1.0.0", "");
+    here.push("qa", "1.0.0", "20s");
+    let plan = here.root().join("plan");
+    let at = |subcommand: &str, flag: &str| here.command(subcommand).arg(flag).arg(&plan);
     assert_code(
         &at("plan", "--out")
             .args(["--env", "qa", "--service", "shop"])
@@ -326,7 +325,7 @@ fn the_stages_of_a_plan_can_be_run_by_somebody_else() {
         .args(["--build", "https://ci.example.com/job/shop/7/"])
         .run();
     assert_code(&begun, 0);
-    let busy = harbour.run("qa").run();
+    let busy = here.run("qa").run();
     assert_code(&busy, 6);
     assert!(
         busy.stdout.contains("https://ci.example.com/job/shop/7/"),
@@ -356,11 +355,67 @@ fn the_stages_of_a_plan_can_be_run_by_somebody_else() {
         "{finished}"
     );
     assert_code(&at("finish", "--dir").run(), 0);
-    let status = harbour.status("qa");
+    let status = here.status("qa");
     assert_eq!(
         (&status["state"], &status["release"]),
         (&"runs".into(), &"qa.shop.1".into())
     );
+}
+
+#[test]
+fn planning_starts_nothing_and_a_begin_records_what_it_rests_on() {
+    let here = ProcessWorld::new();
+    here.artifact("1.0.0", "");
+    here.push("qa", "1.0.0", "20s");
+    let monitor = || {
+        let mut desk = here.world.desk();
+        let monitor = desk.ledger().monitor(&crate::world::name("qa")).unwrap();
+        let record = monitor
+            .services
+            .get(&crate::world::name::<pilotage_name::ServiceName>("shop"));
+        record.map(|record| (record.accepted.is_some(), record.outbox.is_some()))
+    };
+    let plan = here.root().join("plan");
+    let at = |subcommand: &str, flag: &str| here.command(subcommand).arg(flag).arg(&plan);
+    let planned = at("plan", "--out")
+        .args(["--env", "qa", "--service", "shop"])
+        .run();
+    assert_code(&planned, 0);
+    assert_eq!(monitor(), None, "there is nothing that a monitor could start");
+    let begun = at("begin", "--dir")
+        .args(["--build", "https://ci.example.com/7/"])
+        .run();
+    assert_code(&begun, 0);
+    assert_eq!(monitor(), Some((true, true)));
+    let text = std::fs::read_to_string(plan.join("release.json")).unwrap();
+    let release: Value = serde_json::from_str(&text).unwrap();
+    let tip = here.world.repository.id("refs/pilotage/monitor/qa");
+    assert_eq!(release["decision"], tip, "the decision that was recorded");
+}
+
+#[test]
+fn what_a_killed_run_leaves_in_the_temporary_folder_goes_with_the_next_one() {
+    let here = ProcessWorld::new();
+    here.artifact("1.0.0", "healthy-after = 60s\n");
+    here.push("qa", "1.0.0", "50s");
+    let temporary = here.root().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let run = || here.run("qa").env("TMPDIR", &temporary);
+    let running = run().spawn();
+    running.wait_for_stderr("prove instance");
+    running.kill();
+    assert_eq!(running.wait().signal, Some(9));
+    let left = || {
+        let parents = std::fs::read_dir(&temporary).unwrap();
+        let owners = parents.flat_map(|parent| std::fs::read_dir(parent.unwrap().path()).unwrap());
+        owners.map(|owner| owner.unwrap().path()).collect::<Vec<_>>()
+    };
+    let before = left();
+    assert_eq!(before.len(), 1, "{before:?}");
+    assert!(before[0].join("shop/descriptor.yaml").is_file());
+    here.artifact("1.0.0", "");
+    assert_code(&run().run(), 0);
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
 }
 
 /// Waits for something that only can be looked at, with an end to the patience.
@@ -377,10 +432,10 @@ fn until(seen: impl Fn() -> bool) {
 
 #[test]
 fn a_stage_that_never_ends_is_no_reason_to_wait_for_ever() {
-    let harbour = Harbour::new();
-    harbour.artifact("1.0.0", "healthy-after = 60s\n");
-    harbour.push("qa", "1.0.0", "50s");
-    let output = harbour.run("qa").args(["--deadline", "1s"]).run();
+    let here = ProcessWorld::new();
+    here.artifact("1.0.0", "healthy-after = 60s\n");
+    here.push("qa", "1.0.0", "50s");
+    let output = here.run("qa").args(["--deadline", "1s"]).run();
     assert_code(&output, 5);
-    assert_eq!(harbour.status("qa")["state"], "never");
+    assert_eq!(here.status("qa")["state"], "never");
 }

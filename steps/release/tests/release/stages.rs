@@ -1,8 +1,12 @@
 //! What becomes of a release, by how its stages end.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use pilotage_ledger::{EndWord, Ending, Holder, TriggerKind};
 use pilotage_name::ServiceName;
 use pilotage_outcome::{Outcome, Signal};
+use pilotage_release::port::Call;
 use pilotage_release::run::ServiceEnd;
 use pilotage_step::{Cancel, CancelReason};
 
@@ -336,7 +340,11 @@ async fn a_release_that_is_asked_to_stop_writes_its_end() {
             GOOD
         })
         .await;
-    assert_eq!(calls, ["shop notify started", "shop deploy"]);
+    assert_eq!(
+        calls,
+        ["shop notify started", "shop deploy", "shop notify cancelled"],
+        "who read that it started reads that it was cancelled"
+    );
     assert_eq!(outcome(&ends, "shop"), Outcome::Cancelled(Signal::Terminate));
     let state = world.state("qa", "shop");
     let Ending::Finished(finished) = &state.history[0].end.as_ref().unwrap().how else {
@@ -352,6 +360,94 @@ async fn a_release_that_is_asked_to_stop_writes_its_end() {
         "the same command takes it up: {}",
         text(&ends, "qa", "shop")
     );
+}
+
+/// A release of shop in qa that is asked to stop while it deploys.
+async fn stopped_in_deploy(
+    world: &World,
+    script: impl Fn(&Call) -> Play,
+) -> (BTreeMap<ServiceName, ServiceEnd>, Vec<String>) {
+    let (handle, cancel) = Cancel::pair();
+    world
+        .release_as("qa", &["shop"], crate::world::this_process(), &cancel, |call| {
+            if call.program == "pilotage-deploy" {
+                handle.cancel(CancelReason::Signal(Signal::Terminate));
+            }
+            script(call)
+        })
+        .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn people_are_told_of_a_cancelled_release_within_its_clean_up_and_no_longer() {
+    let world = World::new();
+    world.push("qa", "shop", "1.0.0");
+    let begin = tokio::time::Instant::now();
+    let (ends, calls) = stopped_in_deploy(&world, |call| match call.label.as_str() {
+        "shop notify" if call.environment["PILOTAGE_EVENT"] == "cancelled" => Play::Hangs,
+        "shop deploy" => Play::Ends(Outcome::Cancelled(Signal::Terminate), "stopped by SIGTERM"),
+        _ => GOOD,
+    })
+    .await;
+    assert_eq!(calls.last().map(String::as_str), Some("shop notify cancelled"));
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert_eq!(outcome(&ends, "shop"), Outcome::Cancelled(Signal::Terminate));
+    let told = text(&ends, "qa", "shop");
+    assert!(told.contains("notify deadline"), "{told}");
+    let state = world.state("qa", "shop");
+    let Ending::Finished(finished) = &state.history[0].end.as_ref().unwrap().how else {
+        panic!("it was finished")
+    };
+    assert_eq!(finished.outcome, EndWord::Cancelled, "its end is written first");
+}
+
+/// Somebody gives up the release of shop in qa that goes on.
+fn give_up(world: &World) {
+    let mut desk = world.desk();
+    desk.ledger()
+        .abandon(&name("qa"), &name("shop"), None, "Bob", "it hangs")
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_taken_over_is_not_announced_as_failed() {
+    for failing in [Outcome::Failed, Outcome::Passed] {
+        let world = World::new();
+        world.push("qa", "shop", "1.0.0");
+        let (ends, calls) = world
+            .release("qa", &["shop"], |call| {
+                if call.label == "shop healthcheck" {
+                    give_up(&world);
+                    return Play::Ends(failing, "0 of 1 endpoints well");
+                }
+                GOOD
+            })
+            .await;
+        assert_eq!(
+            calls,
+            ["shop notify started", "shop deploy", "shop healthcheck"],
+            "channels hear nothing of it"
+        );
+        assert_eq!(outcome(&ends, "shop"), Outcome::Refused { waiting: false });
+        let told = text(&ends, "qa", "shop");
+        assert!(told.contains("no longer ours: Bob, who gave it up"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_release_that_is_no_longer_ours_is_not_announced_either() {
+    let world = World::new();
+    world.push("qa", "shop", "1.0.0");
+    let (ends, calls) = stopped_in_deploy(&world, |call| {
+        if call.label == "shop deploy" {
+            give_up(&world);
+        }
+        GOOD
+    })
+    .await;
+    assert_eq!(calls, ["shop notify started", "shop deploy"]);
+    let told = text(&ends, "qa", "shop");
+    assert!(told.contains("taken over meanwhile"), "{told}");
 }
 
 #[tokio::test]

@@ -172,6 +172,8 @@ pub(crate) enum Play {
     Leaves(u8, Option<&'static str>),
     /// A signal ends it.
     Crashes,
+    /// It never ends.
+    Hangs,
 }
 
 pub(crate) const GOOD: Play = Play::Ends(Outcome::Passed, "");
@@ -209,6 +211,7 @@ impl<F: Fn(&Call) -> Play> Launcher for Scripted<F> {
                 Exit::Code(code)
             }
             Play::Crashes => Exit::Signal(9),
+            Play::Hangs => std::future::pending().await,
         };
         Ended {
             exit,

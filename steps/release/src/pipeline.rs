@@ -1,4 +1,4 @@
-//! Which stage comes next: a pure walk over the plan, fed with how each stage ended.
+//! Which stage comes next: the pipeline of one release, a pure state machine fed with how each stage ended.
 
 use pilotage_config::{OnFailure, When};
 
@@ -29,9 +29,9 @@ pub enum Next {
     End,
 }
 
-/// The walk over the stages of one release.
+/// The pipeline of one release and how far it came.
 #[derive(Clone, Debug)]
-pub struct Conduct {
+pub struct Pipeline {
     left: std::collections::VecDeque<StagePlan>,
     ends: Vec<(StagePlan, StageEnd)>,
     failed: bool,
@@ -40,7 +40,7 @@ pub struct Conduct {
     deployed: bool,
 }
 
-impl Conduct {
+impl Pipeline {
     /// Starts before the first stage.
     #[must_use]
     pub fn new(stages: Vec<StagePlan>) -> Self {
@@ -136,11 +136,11 @@ mod tests {
     ];
 
     /// Plays a plan; the named stages fail. Says what was run, in order.
-    fn play(lines: &[&str], failing: &[usize]) -> (Vec<String>, Conduct) {
-        let mut conduct = Conduct::new(lines.iter().map(|line| line.parse().unwrap()).collect());
+    fn play(lines: &[&str], failing: &[usize]) -> (Vec<String>, Pipeline) {
+        let mut pipeline = Pipeline::new(lines.iter().map(|line| line.parse().unwrap()).collect());
         let mut played = Vec::new();
         loop {
-            match conduct.go_on() {
+            match pipeline.go_on() {
                 Next::Run(stage) => {
                     played.push(stage.stem());
                     let end = if failing.contains(&stage.index) {
@@ -148,44 +148,44 @@ mod tests {
                     } else {
                         StageEnd::Passed
                     };
-                    conduct.ended(stage, end);
+                    pipeline.ended(stage, end);
                 }
                 Next::Undo { because } => {
                     played.push(format!("undo after {}", because.stem()));
-                    conduct.undone(true);
+                    pipeline.undone(true);
                 }
-                Next::End => return (played, conduct),
+                Next::End => return (played, pipeline),
             }
         }
     }
 
     #[test]
     fn all_stages_run_in_order_when_all_pass() {
-        let (played, conduct) = play(&QA, &[]);
+        let (played, pipeline) = play(&QA, &[]);
         assert_eq!(played, ["1-notify", "2-deploy", "3-healthcheck", "4-notify"]);
-        assert!(!conduct.has_failed());
+        assert!(!pipeline.has_failed());
     }
 
     #[test]
     fn a_failed_deploy_stops_the_rest_but_not_the_last_word() {
-        let (played, conduct) = play(&QA, &[2]);
+        let (played, pipeline) = play(&QA, &[2]);
         assert_eq!(played, ["1-notify", "2-deploy", "4-notify"]);
-        assert!(conduct.has_failed());
-        assert_eq!(conduct.ends()[2].1, StageEnd::Skipped);
+        assert!(pipeline.has_failed());
+        assert_eq!(pipeline.ends()[2].1, StageEnd::Skipped);
     }
 
     #[test]
     fn a_failed_notification_fails_nothing() {
-        let (played, conduct) = play(&QA, &[1, 4]);
+        let (played, pipeline) = play(&QA, &[1, 4]);
         assert_eq!(played.len(), 4);
-        assert!(!conduct.has_failed());
+        assert!(!pipeline.has_failed());
     }
 
     #[test]
     fn undo_comes_right_after_its_stage_and_once() {
         let mut prod = QA;
         prod[2] = "3 healthcheck i ok undo 2m";
-        let (played, conduct) = play(&prod, &[3]);
+        let (played, pipeline) = play(&prod, &[3]);
         assert_eq!(
             played,
             [
@@ -196,14 +196,17 @@ mod tests {
                 "4-notify"
             ]
         );
-        assert_eq!((conduct.has_failed(), conduct.undo_result()), (true, Some(true)));
+        assert_eq!(
+            (pipeline.has_failed(), pipeline.undo_result()),
+            (true, Some(true))
+        );
     }
 
     #[test]
     fn nothing_is_undone_where_nothing_was_deployed() {
-        let (played, conduct) = play(&["1 healthcheck i ok undo 2m"], &[1]);
+        let (played, pipeline) = play(&["1 healthcheck i ok undo 2m"], &[1]);
         assert_eq!(played, ["1-healthcheck"]);
-        assert_eq!(conduct.undo_result(), None);
+        assert_eq!(pipeline.undo_result(), None);
     }
 
     #[test]
