@@ -160,7 +160,7 @@ fn beginning(body: &[u8]) -> String {
 }
 
 /// At most `most` characters of hostile bytes, on one line and printable.
-fn excerpt(bytes: &[u8], most: usize) -> String {
+pub(crate) fn excerpt(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(most * 4)]);
     let text = text.trim();
     let shown: String = text.chars().take(most).collect();

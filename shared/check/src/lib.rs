@@ -1,10 +1,13 @@
 //! An expectation, an observation, and the pure verdict between them.
 //!
 //! What is asked of an endpoint is an [`Expectation`], what one try saw is an [`Observation`], and [`judge`] says how the
-//! two stand to each other. [`Progress`] folds the verdicts of many tries into the end of a wait. Nothing here asks, waits
+//! two stand to each other; [`unmet`] says which further [`Assertion`]s an answer does not meet. [`Progress`] folds the verdicts of many tries into the end of a wait. Nothing here asks, waits
 //! or looks at a clock.
 
+mod assertion;
+mod capture;
 mod expectation;
+mod expression;
 mod header_name;
 mod histogram;
 mod json_path;
@@ -12,11 +15,15 @@ mod judge;
 mod observation;
 mod pattern;
 mod progress;
+mod rule;
 mod status;
 mod verdict;
 mod version_source;
 
+pub use assertion::{Assertion, unmet};
+pub use capture::CaptureSource;
 pub use expectation::{Expectation, HttpExpectation};
+pub use expression::Expression;
 pub use header_name::HeaderName;
 pub use histogram::Histogram;
 pub use json_path::JsonPath;
@@ -24,6 +31,7 @@ pub use judge::judge;
 pub use observation::{HttpAnswer, NoAnswer, Observation, TlsProblem};
 pub use pattern::Pattern;
 pub use progress::{Attempt, End, Patience, Progress, Round, State};
+pub use rule::Rule;
 pub use status::StatusSet;
 pub use verdict::{Class, Said, Verdict};
 pub use version_source::{Found, VersionSource};
@@ -57,7 +65,7 @@ pub enum GrammarError {
     #[error("it is no regular expression: {0}")]
     Regex(String),
     /// Not exactly one group.
-    #[error("it has {0} groups, and exactly one must enclose the version")]
+    #[error("it has {0} groups, and exactly one must enclose what is looked for")]
     Groups(usize),
 }
 

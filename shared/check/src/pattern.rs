@@ -31,23 +31,28 @@ impl FromStr for Pattern {
     type Err = GrammarError;
 
     fn from_str(text: &str) -> Result<Self, GrammarError> {
-        if text.is_empty() {
-            return Err(GrammarError::Empty);
-        }
-        let regex = regex::RegexBuilder::new(text)
-            .size_limit(COMPILED_BYTES)
-            .build()
-            .map_err(|error| {
-                // The first lines draw the expression again; the last one says what is wrong.
-                let text = error.to_string();
-                let last = text.lines().last().unwrap_or_default();
-                GrammarError::Regex(last.trim_start_matches("error: ").to_owned())
-            })?;
+        let regex = compile(text)?;
         match regex.captures_len() - 1 {
             1 => Ok(Self(regex)),
             groups => Err(GrammarError::Groups(groups)),
         }
     }
+}
+
+/// The expression a text is, within its bounds.
+pub(crate) fn compile(text: &str) -> Result<regex::Regex, GrammarError> {
+    if text.is_empty() {
+        return Err(GrammarError::Empty);
+    }
+    regex::RegexBuilder::new(text)
+        .size_limit(COMPILED_BYTES)
+        .build()
+        .map_err(|error| {
+            // The first lines draw the expression again; the last one says what is wrong.
+            let text = error.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            GrammarError::Regex(last.trim_start_matches("error: ").to_owned())
+        })
 }
 
 impl fmt::Display for Pattern {

@@ -201,7 +201,9 @@ fn allowed(environment: &Environment, file: &File<'_>, found: &mut Diagnostics) 
         image(own, "image");
     }
     if let Some(suite) = &file.descriptor.regression {
-        image(&suite.image, "regression.image");
+        if let Some(own) = &suite.image {
+            image(own, "regression.image");
+        }
         if !suite.command.is_empty() && !allow.commands {
             refuse(
                 "commands of a suite".to_owned(),

@@ -124,10 +124,10 @@ words! {
 }
 
 record! {
-    /// A regression suite in an image of its own.
+    /// A regression suite, in an image of its own or as a command that the configuration grants.
     pub struct Regression: Eq {
         /// The suite's image. Without tag and digest the tag is the version.
-        pub image: Image,
+        pub image: Option<Image>,
         /// Program and arguments; the image's own when empty.
         pub command: Vec<String>,
         /// Environment variables of the suite.
@@ -136,6 +136,12 @@ record! {
         pub reports: Vec<String>,
         /// The end of the suite.
         pub timeout: Duration = Duration::from_secs(20 * 60),
+        /// How long the suite may say nothing; as long as it likes when nothing is written.
+        pub idle: Option<Duration>,
+        /// How long it may take to end when it is asked to, before it is killed.
+        pub grace: Duration = Duration::from_secs(10),
+        /// How often a failed suite runs again.
+        pub retries: u32 = 0,
     }
 }
 

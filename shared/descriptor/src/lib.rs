@@ -25,6 +25,7 @@
 //! ```
 
 mod answer;
+mod capture;
 mod descriptor;
 mod email;
 mod file;
@@ -35,7 +36,9 @@ mod image;
 mod normal;
 mod parsed;
 mod path;
+mod placeholder;
 mod port;
+mod rule;
 mod rules;
 mod salvage;
 mod schema;
@@ -47,6 +50,7 @@ mod view;
 mod write;
 
 pub use answer::Answer;
+pub use capture::Capture;
 pub use descriptor::{Descriptor, Kind, Maintainer, Notify, Regression, Resources, Signal, State, Stop};
 pub use email::is_email;
 pub use file::FileSource;
@@ -57,6 +61,7 @@ pub use image::Image;
 pub use parsed::{LIMITS, Parsed, parse};
 pub use path::{FOLDER, PathError, path_of, service_of};
 pub use pilotage_yaml::{Diagnostic, Diagnostics, Source};
+pub use placeholder::{fill, placeholders};
 pub use port::{Port, Publish, Route};
 pub use salvage::{Salvaged, salvage};
 pub use schema::schema;

@@ -13,7 +13,8 @@ pub(crate) fn normalise(descriptor: &mut Descriptor) {
     descriptor
         .regression
         .iter_mut()
-        .for_each(|regression| fill(&mut regression.image));
+        .filter_map(|regression| regression.image.as_mut())
+        .for_each(fill);
     if let Some(host) = descriptor.domain.clone() {
         let route = Route {
             host,

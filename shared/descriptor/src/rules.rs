@@ -5,6 +5,7 @@ mod image;
 mod kind;
 mod people;
 mod ports;
+mod regression;
 mod smoke;
 mod values;
 
@@ -34,6 +35,7 @@ impl Rules<'_> {
         self.ports(&mut found);
         self.health(&mut found);
         self.smoke(&mut found);
+        self.regression(&mut found);
         self.values(&mut found);
         self.people(&mut found);
         found
