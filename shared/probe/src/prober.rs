@@ -56,7 +56,7 @@ impl Prober {
         })
     }
 
-    /// One GET at one address.
+    /// One request at one address.
     pub async fn http(&self, request: &HttpRequest, to: SocketAddr, limit: Duration) -> Observation {
         let started = Instant::now();
         match timeout(limit, self.exchange(request, to, started)).await {
@@ -92,12 +92,14 @@ impl Prober {
                 self.plain.clone()
             }
         };
-        let sent = client
-            .get(url)
+        let mut sent = client
+            .request(request.method().clone(), url)
             .headers(request.headers().clone())
-            .header(header::HOST, request.host().clone())
-            .send()
-            .await;
+            .header(header::HOST, request.host().clone());
+        if let Some(body) = request.body() {
+            sent = sent.body(body.to_owned());
+        }
+        let sent = sent.send().await;
         match sent {
             Ok(response) => read(response, started).await,
             Err(error) => failed(&error, "", started),

@@ -1,11 +1,11 @@
 use std::fmt;
 
-use pilotage_http::reqwest::Url;
 use pilotage_http::reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use pilotage_http::reqwest::{Method, Url};
 
 use crate::{Address, AddressError};
 
-/// A GET, valid and complete but for the address it goes to.
+/// A request, valid and complete but for the address it goes to: a GET, unless [`HttpRequest::sending`] says otherwise.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpRequest {
     /// Scheme, the host that TLS has to prove, path and query.
@@ -13,6 +13,8 @@ pub struct HttpRequest {
     /// What the `Host` header says, with the port where it is not the scheme's own.
     host: HeaderValue,
     headers: HeaderMap,
+    method: Method,
+    body: Option<String>,
 }
 
 /// Plain or encrypted.
@@ -38,6 +40,9 @@ pub enum RequestError {
         "the header `{0}` cannot be sent: a name is letters, digits and hyphens, a value is one line of ASCII"
     )]
     Header(String),
+    /// A method that is no word.
+    #[error("`{0}` is no method")]
+    Method(String),
     /// A URL of another kind.
     #[error("expected a URL such as http://shop:8080/health or tcp://db:5432")]
     Url,
@@ -118,7 +123,27 @@ impl HttpRequest {
             url,
             host,
             headers: map,
+            method: Method::GET,
+            body: None,
         })
+    }
+
+    /// The same by another method (`POST`), with a body where there is one.
+    ///
+    /// # Errors
+    /// When the method is no word.
+    pub fn sending(self, method: &str, body: Option<String>) -> Result<Self, RequestError> {
+        let method =
+            Method::from_bytes(method.as_bytes()).map_err(|_| RequestError::Method(method.to_owned()))?;
+        Ok(Self { method, body, ..self })
+    }
+
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    pub(crate) fn body(&self) -> Option<&str> {
+        self.body.as_deref()
     }
 
     pub(crate) fn url(&self) -> &Url {
@@ -160,9 +185,10 @@ impl HttpRequest {
 }
 
 impl fmt::Debug for HttpRequest {
-    /// Header values may hold a token, so only their names are shown.
+    /// Header values and body may hold a token, so neither is shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpRequest")
+            .field("method", &self.method)
             .field("url", &self.url.as_str())
             .field("host", &self.host)
             .field("headers", &self.headers.keys().collect::<Vec<_>>())

@@ -336,3 +336,23 @@ async fn what_is_wrong_with_a_certificate_is_told() {
         "{seen}"
     );
 }
+
+#[tokio::test]
+async fn a_method_and_a_body_are_sent_as_they_are() {
+    let (address, mut told) = server(OK).await;
+    let (request, _) =
+        HttpRequest::of_url(&format!("http://{address}/login"), [("content-type", "text/x")]).unwrap();
+    let request = request.sending("POST", Some("user=a".to_owned())).unwrap();
+    assert!(!format!("{request:?}").contains("user=a"));
+    assert!(matches!(
+        prober().http(&request, address, LIMIT).await,
+        Observation::Http(_)
+    ));
+    let head = told.recv().await.unwrap().to_ascii_lowercase();
+    assert!(head.starts_with("post /login http/1.1\r\n"), "{head}");
+    assert!(
+        head.contains("content-length: 6\r\n") && head.contains("content-type: text/x\r\n"),
+        "{head}"
+    );
+    assert!(request.sending("PO ST", None).is_err());
+}
