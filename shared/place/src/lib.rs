@@ -1,0 +1,13 @@
+//! Where the users of a service find its ports.
+//!
+//! A place that was said (`--address http=HOST:PORT`) wins. Else a proxied port is found at the target's front door, a
+//! published one at the host's port, and where no target is known at the route's host or the service's domain. An
+//! internal port has no place outside.
+
+mod finder;
+mod front_door;
+mod port_place;
+
+pub use finder::{Finder, NoPlace, Place};
+pub use front_door::front_door;
+pub use port_place::{PortPlace, PortPlaceError};
