@@ -1,0 +1,4 @@
+//! The real thing.
+
+pub(crate) mod lines;
+pub(crate) mod process;

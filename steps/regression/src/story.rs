@@ -1,0 +1,227 @@
+//! How a suite went, told once for people and once for programs.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use pilotage_diagnostic::printable;
+use pilotage_junit::Totals;
+use pilotage_outcome::{Attempt, CheckOutcome, CheckResult};
+use serde_json::{Value, json};
+
+use crate::{Ended, Exit, Judgement, Plan, Work};
+
+/// One run of the suite, and what it brought.
+#[derive(Clone, Debug)]
+pub(crate) struct Tried {
+    pub(crate) at: Duration,
+    pub(crate) ended: Option<Ended>,
+    pub(crate) good: bool,
+    /// Reports that are new since it began.
+    pub(crate) reports: usize,
+    pub(crate) broken: Vec<String>,
+}
+
+/// Everything there is to tell.
+#[derive(Clone, Debug)]
+pub(crate) struct Story {
+    pub(crate) tries: Vec<Tried>,
+    pub(crate) totals: Totals,
+    pub(crate) judgement: Judgement,
+    /// What people should know besides.
+    pub(crate) notes: Vec<String>,
+    /// Where the merged report is.
+    pub(crate) merged: Option<String>,
+}
+
+/// How a run ended, in words.
+fn exit(ended: &Ended) -> String {
+    let mut text = match &ended.exit {
+        Exit::Code(code) => format!("ended with {code}"),
+        Exit::Signal(signal) => format!("ended by signal {signal}"),
+        Exit::TimedOut => "out of time".to_owned(),
+        Exit::Idle => "silent for too long".to_owned(),
+        Exit::Stopped(reason) => format!("stopped by {reason}"),
+        Exit::NotStarted(why) => why.clone(),
+    };
+    if ended.killed {
+        text.push_str(", killed as it did not end when it was asked to");
+    }
+    if ended.left_behind {
+        text.push_str(", what it left running was ended");
+    }
+    text
+}
+
+fn line(tried: &Tried) -> String {
+    let reports = match tried.reports {
+        1 => "1 report".to_owned(),
+        count => format!("{count} reports"),
+    };
+    match &tried.ended {
+        Some(ended) => format!(
+            "{} after {:.1}s, {reports}",
+            exit(ended),
+            ended.took.as_secs_f64()
+        ),
+        None => reports,
+    }
+}
+
+/// The suite as a check of the step's report.
+pub(crate) fn check(story: &Story) -> CheckResult {
+    let mut check = CheckResult::new("suite", story.judgement.outcome)
+        .reason(&story.judgement.reason)
+        .detail(detail(story));
+    for tried in &story.tries {
+        check = check.attempt(Attempt::new(tried.at, tried.good, line(tried)));
+    }
+    match story.tries.last() {
+        Some(last) => {
+            let took = last.ended.as_ref().map_or(Duration::ZERO, |ended| ended.took);
+            check.took(last.at + took)
+        }
+        None => check,
+    }
+}
+
+/// What failed, what is odd, and what the suite said last.
+fn detail(story: &Story) -> String {
+    let mut text = String::new();
+    for failing in &story.totals.failing {
+        let name = printable(&format!("{}.{}", failing.class, failing.name));
+        let _ = writeln!(text, "failed: {name}: {}", printable(&failing.message));
+    }
+    let untold = story.totals.failed.saturating_sub(story.totals.failing.len());
+    if untold > 0 {
+        let _ = writeln!(text, "and {untold} more");
+    }
+    for broken in story.tries.iter().flat_map(|tried| &tried.broken) {
+        let _ = writeln!(text, "unreadable: {}", printable(broken));
+    }
+    for note in &story.notes {
+        let _ = writeln!(text, "note: {}", printable(note));
+    }
+    let last = story.tries.last().and_then(|tried| tried.ended.as_ref());
+    if let Some(ended) =
+        last.filter(|ended| story.judgement.outcome != CheckOutcome::Passed && !ended.last.is_empty())
+    {
+        let _ = writeln!(text, "its last lines:");
+        for line in &ended.last {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    text
+}
+
+/// The result for people.
+pub(crate) fn text(story: &Story) -> String {
+    let word = match story.judgement.outcome {
+        CheckOutcome::Passed => "ok",
+        CheckOutcome::Unavailable => "not run",
+        CheckOutcome::Deadline => "cut",
+        _ => "failed",
+    };
+    let mut text = format!("{word:<9} suite  {}\n", printable(&story.judgement.reason));
+    for (number, tried) in story.tries.iter().enumerate() {
+        let _ = writeln!(text, "          run {}: {}", number + 1, printable(&line(tried)));
+    }
+    for line in detail(story).lines() {
+        let _ = writeln!(text, "          {line}");
+    }
+    if let Some(merged) = &story.merged {
+        let _ = writeln!(text, "          merged report: {}", printable(merged));
+    }
+    text
+}
+
+/// The result for programs.
+pub(crate) fn data(story: &Story) -> Value {
+    let Totals {
+        cases,
+        passed,
+        failed,
+        skipped,
+        quarantined,
+        flaky,
+        seconds,
+        failing,
+    } = &story.totals;
+    let failing: Vec<Value> = failing
+        .iter()
+        .map(|case| json!({"class": case.class, "name": case.name, "message": case.message}))
+        .collect();
+    let tries: Vec<Value> = story
+        .tries
+        .iter()
+        .map(|tried| {
+            json!({
+                "exit": tried.ended.as_ref().map(exit),
+                "seconds": tried.ended.as_ref().map(|ended| ended.took.as_secs_f64()),
+                "good": tried.good,
+                "reports": tried.reports,
+                "unreadable": tried.broken,
+            })
+        })
+        .collect();
+    json!({
+        "tests": {
+            "cases": cases, "passed": passed, "failed": failed, "skipped": skipped,
+            "quarantined": quarantined, "flaky": flaky, "seconds": seconds,
+        },
+        "failing": failing,
+        "runs": tries,
+        "notes": story.notes,
+        "merged": story.merged,
+    })
+}
+
+/// The plan, for `--dry-run`.
+pub(crate) fn plan(plan: &Plan, directory: &str) -> String {
+    let mut text = String::new();
+    match &plan.work {
+        Work::Nothing(why) => {
+            let _ = writeln!(text, "nothing to run: {why}");
+            return text;
+        }
+        Work::Judge => text.push_str("would judge the reports that are there\n"),
+        Work::Command(command) => {
+            let _ = writeln!(text, "would run {}", printable(&command.join(" ")));
+            let limits = &plan.limits;
+            let idle = limits.idle.map(|idle| format!(", silent for at most {idle}"));
+            let _ = writeln!(
+                text,
+                "          for at most {}{}, grace {}, retries {}",
+                limits.timeout,
+                idle.unwrap_or_default(),
+                limits.grace,
+                limits.retries
+            );
+        }
+    }
+    let _ = writeln!(text, "          in {}", printable(directory));
+    for (name, value) in &plan.variables {
+        let _ = writeln!(text, "          {name}={}", printable(value));
+    }
+    for glob in &plan.reports {
+        let _ = writeln!(text, "          reports {}", printable(&glob.to_string()));
+    }
+    text
+}
+
+/// The plan, for programs.
+pub(crate) fn plan_data(plan: &Plan, directory: &str) -> Value {
+    let command = match &plan.work {
+        Work::Command(command) => json!(command),
+        Work::Nothing(_) | Work::Judge => Value::Null,
+    };
+    json!({
+        "command": command,
+        "directory": directory,
+        "variables": plan.variables,
+        "reports": plan.reports.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "limits": {
+            "timeout": plan.limits.timeout, "idle": plan.limits.idle,
+            "grace": plan.limits.grace, "retries": plan.limits.retries,
+        },
+    })
+}
