@@ -11,6 +11,7 @@ mod keyring;
 pub mod past;
 mod range;
 pub mod sight;
+mod still;
 mod templates;
 
 pub use access::{Access, SECRETS};
@@ -20,4 +21,5 @@ pub use desk::{Desk, Listed, Recorded};
 pub use error::Error;
 pub use past::{EnvironmentPast, ServicePast};
 pub use sight::{Sight, look};
+pub use still::Still;
 pub use templates::templates;

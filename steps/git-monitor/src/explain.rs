@@ -1,7 +1,7 @@
 //! How the services of an environment would be decided now. Reads, and changes nothing.
 
 use pilotage_config::First;
-use pilotage_decision::descriptors;
+use pilotage_decision::{Error, Still, descriptors, fault};
 use pilotage_diagnostic::Diagnostics;
 use pilotage_name::ServiceName;
 use pilotage_outcome::{Fault, StepReport};
@@ -28,16 +28,20 @@ pub(crate) async fn explain(
         let mut problems = Diagnostics::default();
         let mut remarks = Vec::new();
         for environment in environments {
-            let tip = match (&repo.commit, desk.sight().tip(&environment)) {
-                (Some(commit), Ok(_)) => commit.clone(),
-                (None, Ok(tip)) => tip.clone(),
-                // Asked about everything, one environment that is not there yet hides no other.
-                (_, Err(error)) if repo.environment.is_none() => {
-                    remarks.push(error.to_string());
-                    continue;
-                }
-                (_, Err(error)) => return Err(Fault::from(error)),
+            let known = desk.sight().config.environment(&environment).cloned();
+            let tip = match desk.sight().tip(&environment) {
+                Ok(tip) => Some(tip.clone()),
+                // A branch that is gone, or not there yet, decides nothing; what is known of it is told.
+                Err(Error::NoBranch { .. }) => None,
+                Err(error) => return Err(Fault::from(error)),
             };
+            let monitor = desk.ledger().monitor(&environment).map_err(fault::of_ledger)?;
+            let still = known.and_then(|known| Still::of(&known, &monitor.environment, tip.as_ref()));
+            if let Some(still) = still {
+                remarks.push(format!("{}; to go on: {}", still.why, still.needs));
+            }
+            let Some(tip) = tip else { continue };
+            let tip = repo.commit.clone().unwrap_or(tip);
             let listed = descriptors::list(desk.cache(), &tip).map_err(Fault::from)?;
             let services: Vec<ServiceName> = if repo.service.is_empty() {
                 listed.found.into_keys().collect()

@@ -10,8 +10,8 @@ use pilotage_clock::Clock;
 use pilotage_decision::{Access, Desk, Recorded};
 use pilotage_gitrepo::{Limits, RemoteUrl};
 use pilotage_ledger::{
-    Adopted, Append, Begin, BeginRequest, Effects, EndWord, EnvironmentRecord, Finished, Holder, Lease, Note,
-    Proof, Rejected, Stage, Trigger, TriggerKind, Undone,
+    Adopted, Append, Begin, BeginRequest, Effects, EndWord, EnvironmentRecord, Finished, Frozen, Holder,
+    Lease, Note, Proof, Rejected, Stage, Trigger, TriggerKind, Undone,
 };
 use pilotage_name::{CommitId, EnvironmentName, ServiceKey, ServiceName};
 use pilotage_tests::contract::assert_valid;
@@ -385,4 +385,94 @@ fn nothing_recorded_and_nothing_known() {
     assert_eq!(output.code, Some(2), "{output}");
     let output = pilotage("why shop qa --repo /no/such/repository").run();
     assert_eq!(output.code, Some(4), "{output}");
+}
+
+/// Freezes qa as a monitor does that finds the branch gone or rewritten.
+fn freeze(script: &mut Script<'_>, reason: &str, now: Option<CommitId>) {
+    let environment = script.environment.clone();
+    let monitor = script.desk.ledger().monitor(&environment).unwrap();
+    let frozen = Frozen {
+        reason: reason.to_owned(),
+        since: script.desk.now(),
+        was: monitor.environment.seen.clone(),
+        now,
+    };
+    let changed = EnvironmentRecord {
+        frozen: Some(frozen),
+        ..monitor.environment.clone()
+    };
+    let by = Holder::build("https://ci.example.com/monitor/1");
+    let recorded = script
+        .desk
+        .record(&environment, &monitor, &[], Some(changed), by, Value::Null);
+    assert!(matches!(recorded.unwrap(), Recorded::Done(_)));
+}
+
+#[test]
+fn a_branch_that_is_gone_still_has_its_story() {
+    let world = world();
+    let tip = world.bare.id("qa");
+    world.bare.git(&["update-ref", "-d", "refs/heads/qa"]);
+    let mut script = Script::of(&world);
+    freeze(&mut script, "the branch was deleted", None);
+    let output = world.pilotage("why shop qa");
+    assert_eq!(output.code, Some(0), "{output}");
+    for said in [
+        "shop 1.0.0 runs in qa since",
+        "what git asks for is not known: the branch is not there",
+        "qa is frozen since",
+        "its branch `qa` is gone",
+        &format!("{tip}:refs/heads/qa"),
+        "pilotage-git-monitor accept",
+    ] {
+        assert!(output.stdout.contains(said), "{said}: {output}");
+    }
+    assert_valid(&output.report());
+    let output = world.pilotage("why shpo qa");
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stderr.contains("branch `qa` is gone"), "{output}");
+}
+
+#[test]
+fn a_frozen_environment_is_said_even_where_what_runs_is_what_is_asked() {
+    let world = World::with(CONFIG, &[("services/shop.yaml", &descriptor("shop"))]);
+    let mut script = Script::of(&world);
+    script.decide();
+    let lease = script.after(1).begin("1.0.0");
+    script.after(5).finish(&lease, good("1.0.0"));
+    let tip = script.tip();
+    freeze(&mut script, "the branch was rewritten", Some(tip.clone()));
+    let output = world.pilotage("why shop qa");
+    assert!(output.stdout.contains("git asks for exactly that"), "{output}");
+    assert!(output.stdout.contains("qa is frozen since"), "{output}");
+    assert_eq!(
+        output
+            .stdout
+            .matches(&format!("accept --repo … --env qa --commit {tip}"))
+            .count(),
+        1,
+        "{output}"
+    );
+}
+
+#[test]
+fn the_change_is_named_that_was_brought_and_not_the_tip_it_was_decided_at() {
+    let world = World::with(CONFIG, &[("services/shop.yaml", &descriptor("shop"))]);
+    let mut script = Script::of(&world);
+    script.decide();
+    script.push("Release 1.1.0", &version("1.1.0"), &ana());
+    let brought = world.bare.id("qa");
+    let tip = world
+        .bare
+        .commit("qa", NewCommit::new("Mention it").file("README.md", "shop\n"));
+    script.decide();
+    let output = world.pilotage("why shop qa");
+    assert!(
+        output.stdout.contains(&format!(
+            "1.1.0 at {}, brought by Ana Costa <ana@example.com>; decided at {}",
+            &brought[..10],
+            &tip[..10]
+        )),
+        "{output}"
+    );
 }

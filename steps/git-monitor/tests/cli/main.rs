@@ -3,6 +3,7 @@
 
 mod accept;
 mod adopt;
+mod explain;
 mod once;
 mod trouble;
 mod watch;

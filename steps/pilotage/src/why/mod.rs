@@ -4,11 +4,12 @@ mod present;
 mod story;
 mod text;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pilotage_decision::descriptors::{self, Resolved};
 use pilotage_decision::fault::of_ledger;
-use pilotage_decision::{Access, Desk, Error};
+use pilotage_decision::{Access, Desk, Error, Still};
 use pilotage_diagnostic::nearest;
 use pilotage_ledger::{PastRecord, ReleaseChain};
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
@@ -50,7 +51,12 @@ fn look(wish: &Why, cx: &Context) -> Result<StepReport, Fault> {
     // Nothing is written here, so nothing is to be signed.
     access.ledger_key = None;
     let mut desk = Desk::open(access)?;
-    let tip = desk.sight().tip(environment)?.clone();
+    let tip = match desk.sight().tip(environment) {
+        Ok(tip) => Some(tip.clone()),
+        // A branch that is gone still has a past.
+        Err(Error::NoBranch { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
 
     let chain = desk.ledger().release(environment, service).map_err(of_ledger)?;
     let monitor = desk.ledger().monitor(environment).map_err(of_ledger)?;
@@ -65,9 +71,13 @@ fn look(wish: &Why, cx: &Context) -> Result<StepReport, Fault> {
         .map_err(of_ledger)?;
     decisions.reverse();
 
-    let present = present(&mut desk, environment, service, &tip, &chain)?;
-    if chain.entries.is_empty() && decisions.is_empty() && present.asks == Asks::Nothing {
-        return Err(unknown(&desk, environment, service, &tip)?);
+    let known = desk.sight().config.environment(environment);
+    let still = known.and_then(|known| Still::of(known, &monitor.environment, tip.as_ref()));
+    let why = still.as_ref().map(|still| still.why.clone());
+    let present = present(&mut desk, environment, service, tip.as_ref(), &chain, still)?;
+    let asks_nothing = matches!(present.asks, Asks::Nothing | Asks::Unknown);
+    if chain.entries.is_empty() && decisions.is_empty() && asks_nothing {
+        return Err(unknown(&desk, environment, service, tip.as_ref(), why)?);
     }
     let all = story(&chain, &decisions, wish.repository.commit.as_ref());
     let skipped = match wish.last {
@@ -80,12 +90,17 @@ fn look(wish: &Why, cx: &Context) -> Result<StepReport, Fault> {
         "story": told,
         "now": present,
         "frozen": monitor.environment.frozen.as_ref().map(|frozen| &frozen.reason),
+        "still": why,
     });
-    Ok(StepReport::passed()
+    let report = StepReport::passed()
         .project(desk.sight().config.project.clone())
         .environment(environment.clone())
-        .service(service.clone())
-        .commit(tip)
+        .service(service.clone());
+    let report = match tip {
+        Some(tip) => report.commit(tip),
+        None => report,
+    };
+    Ok(report
         .summary(present.sentence())
         .result(result)
         .text(text(told, skipped, &present)))
@@ -104,9 +119,14 @@ fn present(
     desk: &mut Desk,
     environment: &EnvironmentName,
     service: &ServiceName,
-    tip: &CommitId,
+    tip: Option<&CommitId>,
     chain: &ReleaseChain,
+    still: Option<Still>,
 ) -> Result<Present, Fault> {
+    let Some(tip) = tip else {
+        let asks = Asks::Unknown;
+        return Ok(Present::of(environment, service, asks, chain.state(), None, still));
+    };
     let environments = desk.sight().environments();
     let asked = descriptors::read(desk.cache(), tip, environment, service, &environments)?;
     let asks = match asked {
@@ -126,29 +146,35 @@ fn present(
         Resolved::Absent => Asks::Nothing,
     };
     let decision = match asks {
-        Asks::Nothing => None,
+        Asks::Nothing | Asks::Unknown => None,
         Asks::Valid { .. } | Asks::Broken { .. } => {
             let (decided, _) = desk.decide(environment, std::slice::from_ref(service), tip, None)?;
             decided.into_iter().next().map(|one| one.decision)
         }
     };
-    Ok(Present::of(environment, service, asks, chain.state(), decision))
+    Ok(Present::of(environment, service, asks, chain.state(), decision, still))
 }
 
 fn unknown(
     desk: &Desk,
     environment: &EnvironmentName,
     service: &ServiceName,
-    tip: &CommitId,
+    tip: Option<&CommitId>,
+    still: Option<String>,
 ) -> Result<Fault, Error> {
-    let known = descriptors::list(desk.cache(), tip)?.found;
+    let known = match tip {
+        Some(tip) => descriptors::list(desk.cache(), tip)?.found,
+        None => BTreeMap::new(),
+    };
     let names = || known.keys().map(ServiceName::as_str);
     let fault = Fault::usage(format!(
         "neither {environment} nor its record knows a service `{service}`"
     ));
     Ok(match nearest(service.as_str(), names()) {
         Some(near) => fault.help(format!("did you mean `{near}`?")),
-        None if known.is_empty() => fault.help(format!("{environment} has no services")),
+        None if known.is_empty() => {
+            fault.help(still.unwrap_or_else(|| format!("{environment} has no services")))
+        }
         None => fault.help(format!(
             "the services of {environment} are {}",
             names().take(20).collect::<Vec<_>>().join(", ")

@@ -1,6 +1,9 @@
 //! How things are now. Pure.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
+use pilotage_decision::Still;
 use pilotage_gate::{Decision, Verdict};
 use pilotage_ledger::ReleaseState;
 use pilotage_name::{CommitId, EnvironmentName, ReleaseId, ServiceName};
@@ -30,10 +33,14 @@ pub struct Runs {
     pub version: String,
     /// Since when.
     pub since: Timestamp,
-    /// The commit that asked for it.
+    /// The newest commit that brought something of it.
     pub commit: CommitId,
+    /// The first line of its message.
+    pub subject: Option<String>,
     /// By whose change.
     pub by: String,
+    /// The tip that the branch had when it was decided.
+    pub decided_at: CommitId,
     /// The release that proved it.
     pub release: ReleaseId,
     /// It is retired: that nothing runs is what was proved.
@@ -66,6 +73,8 @@ pub enum Asks {
     },
     /// There is no descriptor.
     Nothing,
+    /// The branch itself is not there.
+    Unknown,
 }
 
 impl Present {
@@ -77,12 +86,18 @@ impl Present {
         asks: Asks,
         state: &ReleaseState,
         decision: Option<Decision>,
+        still: Option<Still>,
     ) -> Self {
         let runs = state.proved.as_ref().map(|proved| Runs {
             version: proved.version.clone(),
             since: proved.since,
-            commit: proved.commit.clone(),
+            commit: match &proved.change {
+                Some(change) => change.commit.clone(),
+                None => proved.commit.clone(),
+            },
+            subject: proved.change.as_ref().map(|change| change.subject.clone()),
             by: proved.by.clone(),
+            decided_at: proved.commit.clone(),
             release: proved.release.clone(),
             retired: proved.retired,
             adopted: proved.adopted,
@@ -101,11 +116,18 @@ impl Present {
             why: Vec::new(),
             satisfy: Vec::new(),
         };
-        present.explain(state, decision);
+        present.explain(state, decision, still.as_ref());
+        // What stands in the way of everything is said by more than one.
+        let mut seen = BTreeSet::new();
+        present.satisfy.retain(|needs| seen.insert(needs.clone()));
         present
     }
 
-    fn explain(&mut self, state: &ReleaseState, decision: Option<Decision>) {
+    fn explain(&mut self, state: &ReleaseState, decision: Option<Decision>, still: Option<&Still>) {
+        if let Some(still) = still {
+            self.why.push(still.why.clone());
+            self.satisfy.push(still.needs.clone());
+        }
         if let Some(running) = &state.running {
             self.why.push(format!(
                 "{} releases {} since {}, held by {}",
@@ -132,7 +154,7 @@ impl Present {
                 self.satisfy
                     .push("the descriptor back, with `state: retired` to stop the service".to_owned());
             }
-            Asks::Nothing => {}
+            Asks::Nothing | Asks::Unknown => {}
             Asks::Broken { problems, .. } => self.why.extend(problems.iter().cloned()),
             Asks::Valid { .. } => {}
         }
@@ -145,6 +167,9 @@ impl Present {
         let Some(decision) = decision else { return };
         for gate in decision.objections() {
             // What was said above needs no second telling.
+            if gate.gate == "history" && still.is_some() {
+                continue;
+            }
             let told = state.held.is_some() && gate.gate == "difference";
             let broken = matches!(self.asks, Asks::Broken { .. }) && gate.gate == "descriptor";
             if !told && !broken {
@@ -156,20 +181,23 @@ impl Present {
         if self.why.is_empty() && decision.verdict == Verdict::Accept {
             let broken_off = state
                 .last()
-                .filter(|release| release.begun.commit == decision.commit)
+                .filter(|release| decision.digest.as_ref() == Some(&release.begun.descriptor))
                 .and_then(pilotage_decision::past::loose_end);
             let (why, satisfy) = match broken_off {
                 Some(end) => (
                     format!("the gates let it through, and {end}"),
-                    "another try: a monitor that runs makes it, or `pilotage release run`",
+                    "another try: a monitor that runs makes it, or",
                 ),
                 None => (
                     "the gates let it through, and no release has begun yet".to_owned(),
-                    "a monitor that runs (`pilotage git-monitor run`), or `pilotage release run`",
+                    "a monitor that runs (`pilotage git-monitor run --repo …`), or",
                 ),
             };
             self.why.push(why);
-            self.satisfy.push(satisfy.to_owned());
+            self.satisfy.push(format!(
+                "{satisfy} `pilotage release run --repo … --env {} --service {}`",
+                self.environment, self.service
+            ));
         }
     }
 
@@ -187,17 +215,20 @@ impl Present {
                     moment(runs.since)
                 )
             }
-            Some(runs) => format!(
-                "{service} {} runs in {environment} since {}, by {}'s commit {} ({})",
-                runs.version,
-                moment(runs.since),
-                runs.by,
-                runs.commit.short(),
-                match runs.adopted {
-                    true => "taken over as it was".to_owned(),
-                    false => runs.release.to_string(),
-                }
-            ),
+            Some(runs) => {
+                let (since, commit) = (moment(runs.since), runs.commit.short());
+                let how = match (&runs.subject, runs.adopted) {
+                    (_, true) => format!("taken over by {} as it was at {commit}", runs.by),
+                    (Some(subject), false) => {
+                        format!("by {} with {commit} \"{subject}\" ({})", runs.by, runs.release)
+                    }
+                    (None, false) => format!("by {} with {commit} ({})", runs.by, runs.release),
+                };
+                format!(
+                    "{service} {} runs in {environment} since {since}, {how}",
+                    runs.version
+                )
+            }
         }
     }
 
@@ -206,6 +237,7 @@ impl Present {
     pub fn asks_sentence(&self) -> String {
         match &self.asks {
             Asks::Nothing => "git asks for nothing: there is no descriptor".to_owned(),
+            Asks::Unknown => "what git asks for is not known: the branch is not there".to_owned(),
             Asks::Broken { commit, .. } => format!(
                 "git asks for something that cannot be read, at {}",
                 commit.short()

@@ -176,14 +176,16 @@ impl Told {
         self.evidence[key].as_array().into_iter().flatten()
     }
 
-    /// Who committed the newest change, as the commit claims.
-    fn brought_by(&self) -> Option<String> {
-        let committer = &self.changes("brought").next_back()?["committer"];
-        Some(format!(
+    /// The newest change: its commit, and who committed it, as the commit claims.
+    fn newest(&self) -> Option<(CommitId, String)> {
+        let newest = self.changes("brought").next_back()?;
+        let committer = &newest["committer"];
+        let who = format!(
             "{} <{}>",
             committer["name"].as_str()?,
             committer["email"].as_str()?
-        ))
+        );
+        Some((newest["commit"].as_str()?.parse().ok()?, who))
     }
 
     fn chapter(&self) -> Chapter {
@@ -196,8 +198,17 @@ impl Told {
             Verdict::Nothing => Kind::Nothing,
         };
         let version = self.version.as_deref().unwrap_or("what the branch asks for");
-        let by = self.brought_by().map(|who| format!(", brought by {who}"));
-        let said = format!("{version} at {}{}", self.commit.short(), by.unwrap_or_default());
+        let tip = self.commit.short();
+        let said = match self.newest() {
+            Some((commit, who)) if commit == self.commit => format!("{version} at {tip}, brought by {who}"),
+            Some((commit, who)) => {
+                format!(
+                    "{version} at {}, brought by {who}; decided at {tip}",
+                    commit.short()
+                )
+            }
+            None => format!("{version} at {tip}"),
+        };
         let mut chapter = Chapter::new(self.at, kind, said);
         let (passed, others): (Vec<_>, Vec<_>) =
             self.gates.iter().partition(|gate| gate.answer == Answer::Pass);
@@ -381,7 +392,10 @@ impl<'a> Begun<'a> {
         };
         Self {
             version: &begun.version,
-            at: begun.commit.short(),
+            at: match &begun.trigger.change {
+                Some(change) => change.commit.short(),
+                None => begun.commit.short(),
+            },
             by,
         }
     }

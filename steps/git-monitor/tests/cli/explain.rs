@@ -1,0 +1,31 @@
+//! What `explain` tells of an environment whose branch is gone.
+
+use crate::world::World;
+
+#[test]
+fn a_branch_that_is_gone_is_told_and_what_goes_on_from_there() {
+    let world = World::new();
+    let once = || world.monitor("once").run();
+    assert_eq!(once().code, Some(0));
+    let tip = world.repository.id("qa");
+    world.repository.git(&["update-ref", "-d", "refs/heads/qa"]);
+    assert_eq!(once().code, Some(0), "a frozen environment is no error");
+    let output = world.monitor("explain").args(["--env", "qa"]).run_reported();
+    assert_eq!(output.code, Some(0), "{output}");
+    for said in [
+        "qa is frozen since ",
+        "its branch `qa` is gone; what runs keeps running",
+        &format!("{tip}:refs/heads/qa"),
+        "pilotage-git-monitor accept --repo … --env qa",
+    ] {
+        assert!(output.stdout.contains(said), "{said}: {output}");
+    }
+    // The others are explained all the same.
+    let output = world.monitor("explain").run();
+    assert!(
+        output.stdout.contains("shop 1.0.0 in prod") && output.stdout.contains("qa is frozen"),
+        "{output}"
+    );
+    let unknown = world.monitor("explain").args(["--env", "qx"]).run();
+    assert_eq!(unknown.code, Some(2), "{unknown}");
+}
