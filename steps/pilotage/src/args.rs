@@ -81,9 +81,9 @@ pub struct Init {
     /// Where artifacts lie, as DIR/<service>/<version>. Without it two versions of an example are made.
     #[arg(long, value_name = "DIR")]
     pub artifacts: Option<PathBuf>,
-    /// The address of a process target's front door.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:18080")]
-    pub listen: SocketAddr,
+    /// The address of a process target's front door; without it a port of 127.0.0.1 that is free.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
     /// Program and arguments that start a process target's instance, to the end of the line; `{artifact}`, `{port}`,
     /// `{service}`, `{version}` and `{environment}` are filled in. Without it the artifact itself with --artifacts, and
     /// an example else.

@@ -25,6 +25,7 @@ fn layout(destination: Destination) -> Layout {
             email: "ana@example.com".to_owned(),
             known: true,
         },
+        chose_port: false,
     }
 }
 
@@ -264,4 +265,29 @@ fn git_says_who_when_nobody_else_does() {
         "{config}"
     );
     assert!(output.stdout.contains("git knows no name"), "{output}");
+}
+
+#[test]
+fn every_repository_gets_a_front_door_of_its_own() {
+    let made = init(pilotage(""), "");
+    let other = made.home().join("other");
+    let again = pilotage("init")
+        .arg(&other)
+        .args(["--project", "other", "--committer", ANA])
+        .run();
+    assert_eq!(again.code, Some(0), "{again}");
+    let listen = |repository: &std::path::Path| {
+        let text = git(repository, &["show", "main:pilotage.yaml"]);
+        let line = text.lines().find(|line| line.trim_start().starts_with("listen:"));
+        let (_, address) = line.and_then(|line| line.split_once('"')).unwrap();
+        address.trim_end_matches('"').to_owned()
+    };
+    let (first, second) = (listen(&made.home().join("acme")), listen(&other));
+    assert_ne!(first, second);
+    assert!(
+        again.stdout.contains(&format!(
+            "Users reach them at {second} (`listen` in pilotage.yaml), a port that is free now."
+        )),
+        "{again}"
+    );
 }

@@ -88,7 +88,7 @@ fn target(layout: &Layout) -> String {
       artifact: {}
       # How it is started. Also filled in: {{service}}, {{version}}, {{environment}}, {{port.NAME}}.
       command: [{}]
-      # The front door, which leads requests to the instance that serves.
+      # The front door, which leads requests to the instance that serves: an address that nobody else listens on.
       listen: {}
 ",
                 quoted(&state.to_string_lossy()),

@@ -1,4 +1,4 @@
-//! What is to be made, with every default filled in. Pure.
+//! What is to be made, with every default filled in.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use pilotage_diagnostic::printable;
 use pilotage_name::{EnvironmentName, ProjectName};
 use pilotage_outcome::Fault;
 
+use super::port;
 use crate::args::{Init, ServicePort, TargetKind};
 
 /// An environment repository to be made.
@@ -24,6 +25,8 @@ pub struct Layout {
     pub destination: Destination,
     /// Who commits, and may release to the last environment.
     pub manager: Manager,
+    /// Nobody said where the front door listens, so a free port was looked for.
+    pub chose_port: bool,
 }
 
 /// Where releases land.
@@ -101,6 +104,7 @@ impl Layout {
             services: wish.services.clone(),
             destination,
             manager,
+            chose_port: wish.listen.is_none(),
         })
     }
 
@@ -196,7 +200,7 @@ fn process(wish: &Init, directory: &Path) -> Result<Destination, Fault> {
         state,
         command,
         artifacts,
-        listen: wish.listen,
+        listen: wish.listen.unwrap_or_else(|| port::free(directory)),
     })
 }
 

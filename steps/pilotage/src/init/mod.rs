@@ -6,6 +6,7 @@ mod files;
 mod identity;
 mod layout;
 mod next;
+mod port;
 mod write;
 
 use pilotage_outcome::{Change, Effects, Fault, StepReport};

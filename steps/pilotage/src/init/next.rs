@@ -61,6 +61,14 @@ Next:
                     folder.display()
                 )),
             }
+            text.push_str(&format!(
+                "Users reach them at {listen} (`listen` in pilotage.yaml){free}.\n",
+                free = if layout.chose_port {
+                    ", a port that is free now"
+                } else {
+                    ""
+                }
+            ));
         }
         Destination::Docker => {
             text.push_str("\nPut your own images and hosts into the descriptors first.\n");
