@@ -125,9 +125,9 @@ impl Decision {
         self.gates.iter().filter(|gate| gate.answer != Answer::Pass)
     }
 
-    /// The decision in one line, for logs and messages: verdict, then the first objection's first reason.
+    /// The decision in one line without its reasons.
     #[must_use]
-    pub fn headline(&self) -> String {
+    pub fn title(&self) -> String {
         let what = match &self.version {
             Some(version) => format!("{} {version}", self.service),
             None => self.service.to_string(),
@@ -140,6 +140,12 @@ impl Decision {
             Verdict::Skip => "skipped",
             Verdict::Nothing => "nothing to do",
         };
+        format!("{what} in {}: {verdict}", self.environment)
+    }
+
+    /// The decision in one line, for logs and messages: verdict, then the first objection's first reason.
+    #[must_use]
+    pub fn headline(&self) -> String {
         let reason = self
             .objections()
             .find(|gate| decides(self.verdict, gate.answer))
@@ -148,11 +154,7 @@ impl Decision {
                     .first()
                     .map(|evidence| format!(" ({}: {evidence})", gate.gate))
             });
-        format!(
-            "{what} in {}: {verdict}{}",
-            self.environment,
-            reason.unwrap_or_default()
-        )
+        self.title() + &reason.unwrap_or_default()
     }
 }
 

@@ -9,7 +9,7 @@ impl Decision {
     /// satisfy it, and the notes. Ends with a newline. What came from git is made printable.
     #[must_use]
     pub fn explain(&self) -> String {
-        let mut text = format!("{}\n", printable(&self.headline()));
+        let mut text = format!("{}\n", printable(&self.title()));
         let width = self
             .gates
             .iter()

@@ -54,8 +54,10 @@ pub enum Approval {
 /// Why a service may not be released now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {
-    /// In one line.
+    /// In one line, with the first reason.
     pub headline: String,
+    /// In one line, without reasons.
+    pub title: String,
     /// Every objection.
     pub reasons: Vec<String>,
     /// What would satisfy the gates.
@@ -74,6 +76,7 @@ impl Refusal {
             .flat_map(|gate| gate.evidence.iter().map(|why| format!("{}: {why}", gate.gate)));
         Self {
             headline: decision.headline(),
+            title: decision.title(),
             reasons: reasons.collect(),
             satisfy: objections
                 .iter()
@@ -86,7 +89,7 @@ impl Refusal {
     /// Every objection and what would satisfy it, for people.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut text = format!("{}\n", self.headline);
+        let mut text = format!("{}\n", printable(&self.title));
         for reason in &self.reasons {
             text.push_str(&format!("  {}\n", printable(reason)));
         }
@@ -398,6 +401,7 @@ fn nothing(
         let version = decision.version.as_deref().unwrap_or_default();
         return Ok(Approval::Refused(Box::new(Refusal {
             headline: format!("{} {version} in {}: held", decision.service, decision.environment),
+            title: format!("{} {version} in {}: held", decision.service, decision.environment),
             ..Refusal::of(decision)
         })));
     }

@@ -19,7 +19,7 @@ pub fn started(plan: &ReleasePlan, lease: Option<&Lease>) -> Message {
             to: (!plan.retires).then(|| plan.version.clone()),
         },
         retired: plan.retires,
-        commit: Some(plan.commit.clone()),
+        commit: Some(plan.changed_at().clone()),
         subject: plan.subject.clone(),
         author: plan.author.clone(),
         committer: plan.committer.clone(),

@@ -97,7 +97,7 @@ pub struct PlannedStage {
 
 /// What a plan is made from.
 #[derive(Clone, Debug)]
-pub struct Ingredients<'a> {
+pub struct PlanInputs<'a> {
     /// Policy.
     pub config: &'a Config,
     /// The commit it was read from.
@@ -127,7 +127,7 @@ pub struct Ingredients<'a> {
 impl ReleasePlan {
     /// Makes the plan.
     #[must_use]
-    pub fn make(from: Ingredients<'_>) -> Self {
+    pub fn make(from: PlanInputs<'_>) -> Self {
         let ServiceKey {
             environment, service, ..
         } = &from.service;
@@ -230,6 +230,13 @@ impl ReleasePlan {
             lasts: self.lasts().as_std(),
             retires: self.retires,
         }
+    }
+
+    /// The commit that people know the change by: the newest that really brought something of it.
+    #[must_use]
+    pub fn changed_at(&self) -> &CommitId {
+        let change = self.trigger.change.as_ref();
+        change.map_or(&self.commit, |change| &change.commit)
     }
 
     /// `shop 1.1.0 in qa`.
