@@ -10,7 +10,7 @@ use pilotage_outcome::Fault;
 
 use crate::approve::Approved;
 use crate::directory::Texts;
-use crate::plan::{Ingredients, ReleasePlan};
+use crate::plan::{PlanInputs, ReleasePlan};
 use crate::rollback::TRAILER;
 
 /// The plan of one service, with the texts of its directory.
@@ -49,7 +49,7 @@ pub fn prepare(
         .as_ref()
         .map_or_else(|| "unknown".to_owned(), |(_, _, committer)| shown(committer));
     let sight = desk.sight();
-    let plan = ReleasePlan::make(Ingredients {
+    let plan = ReleasePlan::make(PlanInputs {
         config: &sight.config,
         config_commit: &sight.config_commit,
         service: ServiceKey {
