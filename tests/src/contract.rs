@@ -23,7 +23,10 @@ const SCHEMA: &str = include_str!("../../shared/outcome/step-report.schema.json"
 /// What no output may hold.
 pub const SECRET: &str = "xoxb-planted/secret+value&41";
 
-/// One binary, and how it is brought into each situation. A situation that it cannot come into is `None`.
+/// How a binary is brought into a situation, or why it cannot come into it.
+pub type Row<S> = Result<S, &'static str>;
+
+/// One binary, and how it is brought into each situation.
 #[derive(Clone, Copy)]
 pub struct Contract {
     /// Its name, as it says it itself.
@@ -31,17 +34,17 @@ pub struct Contract {
     /// Makes the command.
     pub command: fn() -> Command,
     /// Something short, at whose end there is a verdict (passed or failed).
-    pub verdict: Option<Situation>,
+    pub verdict: Row<Situation>,
     /// A descriptor, configuration or template with an error.
-    pub bad_descriptor: Option<Situation>,
+    pub bad_descriptor: Row<Situation>,
     /// Something at [`World::refused`] is needed, where nobody listens.
-    pub refused: Option<Situation>,
+    pub refused: Row<Situation>,
     /// Something goes on until it is stopped, and [`Lasting`] says how one sees that it does.
-    pub lasting: Option<Lasting>,
+    pub lasting: Row<Lasting>,
     /// Something would be changed in the world's folder, or asked of [`World::silent`], but for `--dry-run`. It passes.
-    pub effect: Option<Situation>,
+    pub effect: Row<Situation>,
     /// A secret is used, and named by its variable.
-    pub secret: Option<(&'static str, Situation)>,
+    pub secret: Row<(&'static str, Situation)>,
 }
 
 /// Brings a binary into a situation.
@@ -186,27 +189,31 @@ fn hold(listener: &TcpListener, send: &Sender<()>) {
 }
 
 impl Contract {
-    /// A binary of this workspace that can be asked for help so far; the other situations are added as fields.
-    #[must_use]
-    pub const fn of(name: &'static str, command: fn() -> Command) -> Self {
-        Self {
-            name,
-            command,
-            verdict: None,
-            bad_descriptor: None,
-            refused: None,
-            lasting: None,
-            effect: None,
-            secret: None,
-        }
-    }
-
     fn given(&self, given: Given) -> Command {
         given.apply((self.command)())
     }
 
     fn assert_code(&self, output: &Output, code: i32) {
         assert_eq!(output.code, Some(code), "{}: {output}", self.name);
+    }
+
+    /// A situation is there, or the reason why not.
+    pub fn reasons(&self) {
+        let missing = [
+            self.verdict.err(),
+            self.bad_descriptor.err(),
+            self.refused.err(),
+            self.lasting.err(),
+            self.effect.err(),
+            self.secret.err(),
+        ];
+        for reason in missing.into_iter().flatten() {
+            assert!(
+                reason.split(' ').count() >= 5,
+                "{}: `{reason}` is no reason",
+                self.name
+            );
+        }
     }
 
     /// `--help` explains every flag with its variable, on stdout.
@@ -249,7 +256,7 @@ impl Contract {
             .arg("--no-such-flag")
             .run();
         self.assert_code(&output, 2);
-        let Some(situation) = self.verdict else { return };
+        let Ok(situation) = self.verdict else { return };
         let world = World::new();
         let bad = self
             .given(situation(&world))
@@ -276,7 +283,7 @@ impl Contract {
 
     /// `--output json` is one document on stdout, valid against the published schema and the same as the report file.
     pub fn json_output(&self) {
-        let Some(situation) = self.verdict else { return };
+        let Ok(situation) = self.verdict else { return };
         let world = World::new();
         let command = self.given(situation(&world)).args(["--output", "json"]);
         let (junit, lines) = (command.home().join("junit.xml"), command.home().join("outputs"));
@@ -301,7 +308,7 @@ impl Contract {
 
     /// A descriptor with an error: 3, and the report says where.
     pub fn bad_descriptor(&self) {
-        let Some(situation) = self.bad_descriptor else {
+        let Ok(situation) = self.bad_descriptor else {
             return;
         };
         let output = self.given(situation(&World::new())).run_reported();
@@ -316,7 +323,7 @@ impl Contract {
 
     /// Nobody listens: 4.
     pub fn refused(&self) {
-        let Some(situation) = self.refused else { return };
+        let Ok(situation) = self.refused else { return };
         let output = self.given(situation(&World::new())).run_reported();
         self.assert_code(&output, 4);
         assert_valid(&output.report());
@@ -325,7 +332,7 @@ impl Contract {
 
     /// The deadline ends what goes on: 5.
     pub fn deadline(&self) {
-        let Some(lasting) = self.lasting else { return };
+        let Ok(lasting) = self.lasting else { return };
         let world = World::new();
         let output = self
             .given((lasting.situation)(&world))
@@ -346,7 +353,7 @@ impl Contract {
     }
 
     fn signalled(&self, send: fn(&Running), code: i32, signal: &str) {
-        let Some(lasting) = self.lasting else { return };
+        let Ok(lasting) = self.lasting else { return };
         let world = World::new();
         let command = self.given((lasting.situation)(&world));
         let report = command.home().join("report.json");
@@ -373,7 +380,7 @@ impl Contract {
 
     /// `--dry-run` says what would change and changes nothing.
     pub fn dry_run(&self) {
-        let Some(situation) = self.effect else { return };
+        let Ok(situation) = self.effect else { return };
         let world = World::new();
         let given = situation(&world);
         let before = world.files();
@@ -395,7 +402,7 @@ impl Contract {
 
     /// A report that cannot be written is found out before the first effect: 2.
     pub fn unwritable_report(&self) {
-        let Some(situation) = self.effect.or(self.verdict) else {
+        let Ok(situation) = self.effect.or(self.verdict) else {
             return;
         };
         for flag in ["--report", "--junit", "--outputs"] {
@@ -416,7 +423,7 @@ impl Contract {
 
     /// A secret is in no output, in no form.
     pub fn planted_secret(&self) {
-        let Some((variable, situation)) = self.secret else {
+        let Ok((variable, situation)) = self.secret else {
             return;
         };
         let (url, json) = ("xoxb-planted%2Fsecret%2Bvalue%2641", "planted\\/secret");

@@ -1,19 +1,29 @@
 //! Every binary of the house keeps the step contract: one table, one question a test.
 //!
-//! A row names the binary and says how it is brought into each situation; what a row leaves out the binary cannot come
-//! into. The questions themselves stand in `pilotage_tests::contract`, where the frame's own tests ask them too.
+//! A row names the binary and says how it is brought into each situation, or why it cannot come into it. The questions
+//! themselves stand in `pilotage_tests::contract`, where the frame's own tests ask them too.
 
 use std::path::PathBuf;
 
-use pilotage_tests::command::Command;
+use pilotage_tests::command::{Command, binary};
 use pilotage_tests::contract::{Begun, Contract, Given, Lasting, SECRET, World};
 use pilotage_tests::gitserver::{BareRepository, NewCommit};
 
 /// A descriptor with a problem: a version that YAML reads as a number.
 const BAD_DESCRIPTOR: &str = "version: 1.10\nimage: registry.example.com/shop\n";
 
+/// A descriptor without one.
+const SHOP: &str = "version: \"1.0.0\"\nimage: registry.example.com/shop\nkind: worker\n";
+
 fn table() -> Vec<Contract> {
-    vec![healthcheck(), deploy(), notify(), git_monitor(), release()]
+    vec![
+        healthcheck(),
+        deploy(),
+        notify(),
+        git_monitor(),
+        release(),
+        pilotage(),
+    ]
 }
 
 /// Policy of a small repository.
@@ -41,16 +51,18 @@ fn repository(world: &World, policy: &str) -> PathBuf {
 
 fn git_monitor() -> Contract {
     Contract {
-        verdict: Some(|world: &World| Given::args(["explain", "--repo"]).arg(repository(world, POLICY))),
-        bad_descriptor: Some(|world: &World| {
+        name: "pilotage-git-monitor",
+        command: || Command::step("pilotage-git-monitor"),
+        verdict: Ok(|world: &World| Given::args(["explain", "--repo"]).arg(repository(world, POLICY))),
+        bad_descriptor: Ok(|world: &World| {
             let policy = POLICY.replace("target: box", "traget: box");
             Given::args(["once", "--repo"]).arg(repository(world, &policy))
         }),
-        refused: Some(|world: &World| {
+        refused: Ok(|world: &World| {
             let url = format!("http://{}/envs.git", world.refused());
             Given::args(["once", "--repo", &url])
         }),
-        lasting: Some(Lasting {
+        lasting: Ok(Lasting {
             situation: |world| {
                 let url = format!("http://{}/envs.git", world.silent());
                 Given::args(["run", "--repo", &url])
@@ -58,31 +70,30 @@ fn git_monitor() -> Contract {
             begun: Begun::Connected,
             at_deadline: 5,
         }),
-        effect: Some(|world: &World| {
+        effect: Ok(|world: &World| {
             Given::args(["once", "--no-wait", "--repo"]).arg(repository(world, POLICY))
         }),
-        secret: Some(("PILOTAGE_GIT_PASSWORD", |world: &World| {
+        secret: Ok(("PILOTAGE_GIT_PASSWORD", |world: &World| {
             let url = format!("http://{}/envs.git", world.refused());
             Given::args(["once", "--repo", &url])
         })),
-        ..Contract::of("pilotage-git-monitor", || Command::step("pilotage-git-monitor"))
     }
 }
 
-/// A target on this machine, whose state lies in the world's folder.
-fn on_processes(world: &World) -> String {
+/// A target on this machine, whose state lies in the world's folder and whose instances run `command`.
+fn on_processes(world: &World, command: &str) -> String {
     let folder = world.folder().display();
     POLICY.replace(
         "box: {docker: {}}",
         &format!(
-            "box: {{process: {{state: {folder}/state, command: [sleep, \"600\"], artifact: {folder}/artifact, listen: \"127.0.0.1:18999\"}}}}"
+            "box: {{process: {{state: {folder}/state, command: {command}, artifact: {folder}/artifact, listen: \"127.0.0.1:18999\"}}}}"
         ),
     )
 }
 
-fn deployed(world: &World, descriptor: &str) -> Given {
-    world.file("artifact", "1.0.0\n");
-    let config = world.file("pilotage.yaml", &on_processes(world));
+fn deployed(world: &World, command: &str, descriptor: &str) -> Given {
+    world.file("artifact", "version = 1.0.0\n");
+    let config = world.file("pilotage.yaml", &on_processes(world, command));
     let path = world.file("services/shop.yaml", descriptor);
     Given::args(["--env", "qa", "--config"])
         .arg(config)
@@ -90,29 +101,63 @@ fn deployed(world: &World, descriptor: &str) -> Given {
         .arg(path)
 }
 
-/// What lasts, lasts beside a front door that outlives the step; its own tests, which end that, ask those questions.
+const SLEEP: &str = "[sleep, \"600\"]";
+const WORKER: &str = "version: \"1.0.0\"\nkind: worker\n";
+
+/// No port here is published, so that no front door outlives a question.
 fn deploy() -> Contract {
     Contract {
-        verdict: Some(|world: &World| deployed(world, "version: \"1.0.0\"\nkind: worker\n").arg("status")),
-        bad_descriptor: Some(|world: &World| deployed(world, BAD_DESCRIPTOR)),
-        effect: Some(|world: &World| deployed(world, "version: \"1.0.0\"\nkind: worker\n")),
-        ..Contract::of("pilotage-deploy", || Command::step("pilotage-deploy"))
+        name: "pilotage-deploy",
+        command: || Command::step("pilotage-deploy"),
+        verdict: Ok(|world: &World| deployed(world, SLEEP, WORKER).arg("status")),
+        bad_descriptor: Ok(|world: &World| deployed(world, SLEEP, BAD_DESCRIPTOR)),
+        refused: Ok(|world: &World| {
+            let sample = binary("sample-service");
+            let command = format!(
+                "[{:?}, --artifact, \"{{artifact}}\", --port, \"{{port}}\"]",
+                sample.display()
+            );
+            let descriptor = format!(
+                "version: \"1.0.0\"\nports: [{{name: http, port: 8080}}]\nrequires: [\"{}\"]\n\
+                 healthcheck: {{timeout: 1s, interval: 20ms, endpoints: [{{http: /health}}]}}\n",
+                world.refused()
+            );
+            deployed(world, &command, &descriptor)
+        }),
+        lasting: Ok(Lasting {
+            situation: |world| {
+                // It runs and never listens.
+                let descriptor = "version: \"1.0.0\"\nports: [{name: http, port: 8080}]\n\
+                                  healthcheck: {timeout: 10m, endpoints: [{tcp: http}]}\n";
+                deployed(world, SLEEP, descriptor)
+            },
+            begun: Begun::Stderr("prove instance"),
+            at_deadline: 5,
+        }),
+        effect: Ok(|world: &World| deployed(world, SLEEP, WORKER)),
+        // The instance prints what it was given and ends, and its last words are told.
+        secret: Ok(("PILOTAGE_SECRET_SHOP_TOKEN", |world: &World| {
+            let descriptor = format!("{WORKER}secrets: {{TOKEN: {{env: PILOTAGE_SECRET_SHOP_TOKEN}}}}\n");
+            deployed(world, "[env]", &descriptor)
+        })),
     }
 }
 
 fn release() -> Contract {
     Contract {
-        verdict: Some(|world: &World| Given::args(["status", "--repo"]).arg(repository(world, POLICY))),
-        bad_descriptor: Some(|world: &World| {
+        name: "pilotage-release",
+        command: || Command::step("pilotage-release"),
+        verdict: Ok(|world: &World| Given::args(["status", "--repo"]).arg(repository(world, POLICY))),
+        bad_descriptor: Ok(|world: &World| {
             let policy = POLICY.replace("target: box", "traget: box");
             Given::args(["plan", "--env", "qa", "--service", "shop", "--repo"])
                 .arg(repository(world, &policy))
         }),
-        refused: Some(|world: &World| {
+        refused: Ok(|world: &World| {
             let url = format!("http://{}/envs.git", world.refused());
             Given::args(["status", "--repo", &url])
         }),
-        lasting: Some(Lasting {
+        lasting: Ok(Lasting {
             situation: |world| {
                 let url = format!("http://{}/envs.git", world.silent());
                 Given::args(["run", "--env", "qa", "--service", "shop", "--repo", &url])
@@ -120,7 +165,7 @@ fn release() -> Contract {
             begun: Begun::Connected,
             at_deadline: 5,
         }),
-        effect: Some(|world: &World| {
+        effect: Ok(|world: &World| {
             Given::args([
                 "abandon",
                 "--env",
@@ -135,11 +180,45 @@ fn release() -> Contract {
             .arg("--repo")
             .arg(repository(world, POLICY))
         }),
-        secret: Some(("PILOTAGE_GIT_PASSWORD", |world: &World| {
+        secret: Ok(("PILOTAGE_GIT_PASSWORD", |world: &World| {
             let url = format!("http://{}/envs.git", world.refused());
             Given::args(["status", "--repo", &url])
         })),
-        ..Contract::of("pilotage-release", || Command::step("pilotage-release"))
+    }
+}
+
+fn pilotage() -> Contract {
+    Contract {
+        name: "pilotage",
+        command: || Command::step("pilotage"),
+        verdict: Ok(|world: &World| {
+            let path = world.file("services/shop.yaml", SHOP);
+            Given::args(["check"]).arg(path)
+        }),
+        bad_descriptor: Ok(|world: &World| {
+            let path = world.file("services/shop.yaml", BAD_DESCRIPTOR);
+            Given::args(["check"]).arg(path)
+        }),
+        refused: Ok(|world: &World| {
+            let url = format!("http://{}/acme.git", world.refused());
+            Given::args(["check", "--repo", url.as_str()])
+        }),
+        lasting: Ok(Lasting {
+            situation: |world| {
+                let url = format!("http://{}/acme.git", world.silent());
+                Given::args(["why", "shop", "qa", "--repo", url.as_str()])
+            },
+            begun: Begun::Connected,
+            at_deadline: 5,
+        }),
+        effect: Ok(|world: &World| {
+            let place = world.folder().join("acme");
+            Given::args(["init", "--project", "acme"]).arg(place)
+        }),
+        secret: Ok(("PILOTAGE_GIT_PASSWORD", |world: &World| {
+            let url = format!("http://{}/acme.git", world.refused());
+            Given::args(["check", "--repo", url.as_str()])
+        })),
     }
 }
 
@@ -160,50 +239,53 @@ fn told_on_slack(world: &World, address: &str) -> Given {
 
 fn notify() -> Contract {
     Contract {
-        verdict: Some(|world: &World| told(world).arg("--to").arg("console")),
-        bad_descriptor: Some(|world: &World| {
+        name: "pilotage-notify",
+        command: || Command::step("pilotage-notify"),
+        verdict: Ok(|world: &World| told(world).arg("--to").arg("console")),
+        bad_descriptor: Ok(|world: &World| {
             let path = world.file("services/shop.yaml", BAD_DESCRIPTOR);
             told(world).arg("--descriptor").arg(path)
         }),
-        refused: Some(|world: &World| {
+        refused: Ok(|world: &World| {
             told_on_slack(world, &world.refused())
                 .arg("--within")
                 .arg("300ms")
         }),
-        lasting: Some(Lasting {
+        lasting: Ok(Lasting {
             situation: |world| told_on_slack(world, &world.silent()),
             begun: Begun::Connected,
             // Whatever channel did not take the message by then did not take it.
             at_deadline: 4,
         }),
-        effect: Some(|world: &World| told_on_slack(world, &world.silent())),
-        secret: Some(("PILOTAGE_SLACK_TOKEN", |world: &World| {
+        effect: Ok(|world: &World| told_on_slack(world, &world.silent())),
+        secret: Ok(("PILOTAGE_SLACK_TOKEN", |world: &World| {
             told_on_slack(world, &world.refused())
                 .arg("--within")
                 .arg("300ms")
         })),
-        ..Contract::of("pilotage-notify", || Command::step("pilotage-notify"))
     }
 }
 
 fn healthcheck() -> Contract {
     Contract {
-        verdict: Some(|world: &World| {
+        name: "pilotage-healthcheck",
+        command: || Command::step("pilotage-healthcheck"),
+        verdict: Ok(|world: &World| {
             let url = format!("http://{}/", world.refused());
             Given::args([url.as_str(), "--timeout", "200ms"])
         }),
-        bad_descriptor: Some(|world: &World| {
+        bad_descriptor: Ok(|world: &World| {
             let path = world.file("services/shop.yaml", BAD_DESCRIPTOR);
             Given::args(["--env", "qa", "--descriptor"]).arg(path)
         }),
-        refused: Some(|world: &World| {
+        refused: Ok(|world: &World| {
             let (url, tcp) = (
                 format!("http://{}/", world.refused()),
                 format!("tcp://{}", world.refused()),
             );
             Given::args([url.as_str(), tcp.as_str(), "--timeout", "300ms"])
         }),
-        lasting: Some(Lasting {
+        lasting: Ok(Lasting {
             situation: |world| {
                 let url = format!("http://{}/health", world.silent());
                 Given::args([url.as_str(), "--timeout", "10m", "--try-timeout", "5m"])
@@ -211,18 +293,17 @@ fn healthcheck() -> Contract {
             begun: Begun::Connected,
             at_deadline: 5,
         }),
-        effect: Some(|world: &World| {
+        effect: Ok(|world: &World| {
             let url = format!("http://{}/health", world.silent());
             Given::args([url.as_str(), "--timeout", "10m"])
         }),
-        secret: Some(("PILOTAGE_HEALTH_TOKEN", |world: &World| {
+        secret: Ok(("PILOTAGE_HEALTH_TOKEN", |world: &World| {
             let url = format!(
                 "http://{}/?key=xoxb-planted%2Fsecret%2Bvalue%2641",
                 world.refused()
             );
             Given::args([url.as_str(), "--timeout", "200ms"])
         })),
-        ..Contract::of("pilotage-healthcheck", || Command::step("pilotage-healthcheck"))
     }
 }
 
@@ -238,6 +319,7 @@ macro_rules! questions {
 }
 
 questions!(
+    reasons,
     help,
     version,
     bad_flag,

@@ -19,23 +19,24 @@ fn demo() -> Command {
 
 fn contract() -> Contract {
     Contract {
-        verdict: Some(|_: &World| Given::args(["fail"])),
-        bad_descriptor: Some(|world: &World| {
+        name: "pilotage-demo",
+        command: demo,
+        verdict: Ok(|_: &World| Given::args(["fail"])),
+        bad_descriptor: Ok(|world: &World| {
             let path = world.file("services/shop.yaml", "image: shop\n");
             Given::args(["read".as_ref(), "--descriptor".as_ref(), path.as_os_str()])
         }),
-        refused: Some(|world: &World| Given::args(["connect", "--address", &world.refused()])),
-        lasting: Some(Lasting {
+        refused: Ok(|world: &World| Given::args(["connect", "--address", &world.refused()])),
+        lasting: Ok(Lasting {
             situation: |_| Given::args(["wait"]),
             begun: Begun::Stdout("waiting"),
             at_deadline: 5,
         }),
-        effect: Some(|world: &World| {
+        effect: Ok(|world: &World| {
             let path = world.folder().join("touched");
             Given::args(["pass".as_ref(), "--touch".as_ref(), path.as_os_str()])
         }),
-        secret: Some(("PILOTAGE_DEMO_TOKEN", |_: &World| Given::args(["leak"]))),
-        ..Contract::of("pilotage-demo", demo)
+        secret: Ok(("PILOTAGE_DEMO_TOKEN", |_: &World| Given::args(["leak"]))),
     }
 }
 
@@ -49,6 +50,7 @@ macro_rules! questions {
 }
 
 questions!(
+    reasons,
     help,
     version,
     bad_flag,
