@@ -32,7 +32,9 @@ pub(crate) fn measure(folder: &Path) -> Measured {
     for branch in ["stage", "prod"] {
         repository.git(&["branch", branch, "qa"]);
     }
-    let adopted = adopt(&repository, folder)?;
+    let over_http = adopt_over_http(&repository, folder)?;
+    let path = repository.path().to_string_lossy();
+    let adopted = adopt(&path, &folder.join("first-cache"), folder)?;
     repository.git(&["pack-refs", "--all"]);
     let chains = repository
         .git(&["for-each-ref", "refs/pilotage/release"])
@@ -70,20 +72,29 @@ pub(crate) fn measure(folder: &Path) -> Measured {
             Unit::Ms,
             adopted,
         ),
+        Row::new("the same over http", Unit::Ms, over_http),
     ])
 }
 
-/// Lets the monitor write the ledger as it does at first sight, on the repository's own path.
-fn adopt(repository: &BareRepository, folder: &Path) -> Result<Sample, Trouble> {
+/// Lets the monitor write the ledger as it does at first sight.
+fn adopt(repository: &str, cache: &Path, folder: &Path) -> Result<Sample, Trouble> {
     let begin = Instant::now();
     let mut command = world::step("pilotage-git-monitor", folder)?;
     command
-        .args(["once", "--repo"])
-        .arg(repository.path())
-        .arg("--cache-dir")
-        .arg(folder.join("first-cache"));
+        .args(["once", "--repo", repository, "--cache-dir"])
+        .arg(cache);
     run(&mut command)?;
     Ok(Sample::milliseconds([begin.elapsed()]))
+}
+
+/// The same behind a server, on a copy.
+fn adopt_over_http(repository: &BareRepository, folder: &Path) -> Result<Sample, Trouble> {
+    let root = folder.join("over-http");
+    let copy = BareRepository::init(&root.join("env.git"));
+    let from = repository.path().to_string_lossy();
+    copy.git(&["fetch", "--quiet", &from, "+refs/heads/*:refs/heads/*"]);
+    let server = GitServer::start(&root);
+    adopt(&server.url("env.git"), &root.join("cache"), folder)
 }
 
 struct Watched {
