@@ -62,6 +62,7 @@ pub(crate) async fn accept(
             };
             let changed = EnvironmentRecord {
                 accepted_push: Some(push),
+                untold: true,
                 frozen: None,
                 ..record.clone()
             };

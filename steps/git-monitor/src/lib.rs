@@ -6,6 +6,7 @@ mod adopt;
 mod args;
 mod ending;
 mod explain;
+mod frozen;
 mod news;
 mod open;
 mod outbox;

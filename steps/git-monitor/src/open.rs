@@ -69,7 +69,6 @@ pub(crate) async fn watch(
     let pass = [&SECRETS[..], &["PILOTAGE_SECRET_*"], &MESSAGES].concat();
     let kind = desk.sight().config.trigger.clone();
     let trigger = Processes::new(kind, reach, child_environment(&cx.env, &pass));
-    let project = desk.sight().config.project.clone();
-    let voice = NotifyStep::new(project, child_environment(&cx.env, &MESSAGES));
+    let voice = NotifyStep::new(child_environment(&cx.env, &MESSAGES));
     Ok(Watch::new(desk, first, by, machine, trigger, voice).only(repo.environment.clone()))
 }

@@ -27,6 +27,8 @@ pub(crate) struct Seen {
     pub(crate) diagnostics: Diagnostics,
     /// What people should know about the environment as a whole.
     pub(crate) remarks: Vec<String>,
+    /// What is to be told of the environment as a whole, by its time, where it is this look's to tell.
+    pub(crate) of_all: Option<jiff::Timestamp>,
     /// Whether something here may turn without another push, so that the next look must not be skipped.
     pub(crate) pending: bool,
 }
@@ -260,6 +262,10 @@ impl Look<'_> {
         if !misnamed.is_empty() {
             data["misnamed"] = json!(misnamed);
         }
+        let goes_on = goes_on(monitor);
+        if goes_on.is_some() {
+            data["goes_on"] = json!(true);
+        }
         match self
             .desk
             .record(environment, monitor, &news, changed, self.by.clone(), data)
@@ -268,6 +274,7 @@ impl Look<'_> {
             Recorded::Moved => Ok(None),
             Recorded::Done(_) => Ok(Some(Seen {
                 diagnostics: problems(&news),
+                of_all: goes_on,
                 decisions: news.into_iter().map(|one| one.decision).collect(),
                 remarks,
                 pending: waits || pending(monitor),
@@ -288,6 +295,7 @@ impl Look<'_> {
             seen: Some(tip.clone()),
             frozen: None,
             accepted_push: before.accepted_push.clone(),
+            untold: before.untold,
             config_commit: Some(sight.config_commit.clone()),
             policy: Some(sight.config.policy_hash()),
         }
@@ -347,7 +355,10 @@ impl Look<'_> {
             was: known.and_then(|known| known.was.clone()).or(frozen.was),
             ..frozen
         };
+        let since = frozen.since;
         let record = EnvironmentRecord {
+            // A frozen branch that moves on is news for nobody.
+            untold: known.is_none() || monitor.environment.untold,
             frozen: Some(frozen),
             ..monitor.environment.clone()
         };
@@ -360,6 +371,7 @@ impl Look<'_> {
             Recorded::Moved => Ok(None),
             Recorded::Done(_) => Ok(Some(Seen {
                 remarks: vec![remark],
+                of_all: Some(since),
                 ..Seen::default()
             })),
         }
@@ -375,6 +387,15 @@ pub(crate) fn problems(decided: &[Decided]) -> Diagnostics {
         }
     }
     problems
+}
+
+/// When the push was accepted after which the environment goes on, where nobody has written since: whoever writes next
+/// tells of it, because the person who accepted it may not be able to.
+fn goes_on(monitor: &Monitor) -> Option<jiff::Timestamp> {
+    let record = &monitor.environment;
+    let tick = monitor.tick.as_ref()?;
+    let push = record.accepted_push.as_ref()?;
+    (record.untold && record.frozen.is_none() && tick.data.get("accepted").is_some()).then_some(push.at)
 }
 
 /// Whether a recorded verdict may turn without another push.

@@ -1,4 +1,4 @@
-//! Telling people of decisions that object: the port, and what is said through it.
+//! Telling people, of decisions that object and of environments that freeze: the port, and what is said through it.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use pilotage_gate::{Decision, Verdict};
 use pilotage_message::{Event, Message, VersionChange, Who};
 use pilotage_name::{EnvironmentName, ProjectName, ServiceName};
 
-/// One recorded decision that people are told of.
+/// Something recorded that people are told of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Telling {
     /// Where.
     pub(crate) environment: EnvironmentName,
-    /// About which service.
-    pub(crate) service: ServiceName,
-    /// When it was decided.
+    /// About which service; none where it is about the environment as a whole.
+    pub(crate) service: Option<ServiceName>,
+    /// When it was recorded.
     pub(crate) at: Timestamp,
 }
 
@@ -23,9 +23,31 @@ impl Telling {
     pub(crate) fn of(decision: &Decision) -> Self {
         Self {
             environment: decision.environment.clone(),
-            service: decision.service.clone(),
+            service: Some(decision.service.clone()),
             at: decision.at,
         }
+    }
+}
+
+/// What there is to tell.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Saying {
+    /// Of what.
+    pub(crate) telling: Telling,
+    /// The same in one line, for logs.
+    pub(crate) headline: String,
+    /// The same for people.
+    pub(crate) message: Message,
+}
+
+impl Saying {
+    /// Of a decision; none where nobody has to hear of it.
+    pub(crate) fn of(project: &ProjectName, decision: &Decision) -> Option<Self> {
+        Some(Self {
+            telling: Telling::of(decision),
+            headline: decision.headline(),
+            message: message(project, event(decision)?, decision),
+        })
     }
 }
 
@@ -38,10 +60,10 @@ pub(crate) struct Texts {
     pub(crate) templates: BTreeMap<String, String>,
 }
 
-/// Tells people of decisions.
+/// Tells people.
 pub(crate) trait Voice {
-    /// Starts to tell of a decision, unless that is under way or has come to nothing too often.
-    fn tell(&mut self, decision: &Decision, texts: &Texts, now: Timestamp);
+    /// Starts to say it, unless that is under way or has come to nothing too often.
+    fn tell(&mut self, saying: Saying, texts: &Texts, now: Timestamp);
 
     /// What people were told of since this was asked last.
     fn told(&mut self) -> Vec<Telling>;
@@ -73,7 +95,7 @@ pub(crate) fn event(decision: &Decision) -> Option<Event> {
 
 /// What there is to tell of a decision.
 #[must_use]
-pub(crate) fn message(project: &ProjectName, event: Event, decision: &Decision) -> Message {
+fn message(project: &ProjectName, event: Event, decision: &Decision) -> Message {
     let evidence = &decision.evidence;
     let newest = evidence.newest();
     let who = |identity: &pilotage_gate::Identity| Who {

@@ -1,14 +1,14 @@
 //! One monitor at work: look, decide, trigger, again and again. It remembers between two looks only what spares it work;
 //! a monitor that starts anew comes to the same end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use pilotage_config::First;
-use pilotage_decision::{Desk, Listed, Recorded, fault, templates};
+use pilotage_decision::{Desk, Listed, fault};
 use pilotage_diagnostic::Diagnostics;
-use pilotage_gate::{Decision, Verdict};
+use pilotage_gate::Decision;
 use pilotage_ledger::{
     Begun, Holder, LinuxMachine, Liveness, Monitor, Outbox, OutboxState, ServiceRecord, liveness,
 };
@@ -20,7 +20,9 @@ use crate::adapter::voice::NotifyStep;
 use crate::outbox::{Progress, Tries, is_anothers, orders, progress};
 use crate::tick::Look;
 use crate::trigger::{Ended, Order, Trigger};
-use crate::voice::{Telling, Texts, Voice, event};
+use crate::voice::Telling;
+
+mod tell;
 
 /// A monitor of one repository.
 pub(crate) struct Watch {
@@ -137,6 +139,11 @@ impl Watch {
         };
         let seen = look.at(environment)?;
         self.recorded.extend(seen.decisions.iter().map(Telling::of));
+        self.recorded.extend(seen.of_all.map(|at| Telling {
+            environment: environment.clone(),
+            service: None,
+            at,
+        }));
         looked.decisions.extend(seen.decisions);
         looked.diagnostics.extend(seen.diagnostics);
         looked.remarks.extend(seen.remarks);
@@ -230,93 +237,6 @@ impl Watch {
         Ok(pending)
     }
 
-    /// Tells people of decisions that object, once each. Says whether anything is still to be told.
-    fn tell(&mut self, environment: &EnvironmentName, looked: &mut Looked) -> Result<bool, Fault> {
-        self.note_told(environment)?;
-        let monitor = self.known(environment)?;
-        let now = self.desk.now();
-        let untold: Vec<Decision> = monitor
-            .services
-            .values()
-            .filter_map(|record| untold(record))
-            .collect();
-        if untold.is_empty() {
-            return Ok(false);
-        }
-        let templates = templates(self.desk.cache(), self.desk.sight()).unwrap_or_else(|error| {
-            looked
-                .remarks
-                .push(format!("{error}; messages are worded as without it"));
-            BTreeMap::new()
-        });
-        let texts = Texts {
-            config: self.desk.sight().config_source.text().to_owned(),
-            templates,
-        };
-        let mut pending = false;
-        for decision in untold {
-            let telling = Telling::of(&decision);
-            if self.voice.gave_up(&telling) {
-                continue;
-            }
-            pending = true;
-            if !self.is_anothers(&monitor, &telling, now) {
-                self.voice.tell(&decision, &texts, now);
-            }
-        }
-        Ok(pending)
-    }
-
-    /// Records what people were told, so that nobody tells it again.
-    fn note_told(&mut self, environment: &EnvironmentName) -> Result<(), Fault> {
-        let (here, elsewhere): (Vec<Telling>, Vec<Telling>) = self
-            .voice
-            .told()
-            .into_iter()
-            .partition(|telling| telling.environment == *environment);
-        self.voice.keep_told(elsewhere);
-        let monitor = self.known(environment)?;
-        let is_there = |telling: &&Telling| {
-            let record = monitor.services.get(&telling.service);
-            record
-                .and_then(|record| untold(record))
-                .is_some_and(|decision| decision.at == telling.at)
-        };
-        let told: Vec<ServiceName> = here
-            .iter()
-            .filter(is_there)
-            .map(|telling| telling.service.clone())
-            .collect();
-        if told.is_empty() {
-            return Ok(());
-        }
-        match self
-            .desk
-            .record_told(environment, &monitor, &told, self.by.clone())
-        {
-            Ok(Recorded::Done(_)) => Ok(()),
-            Ok(Recorded::Moved) => {
-                self.voice.keep_told(here);
-                Ok(())
-            }
-            Err(error) => {
-                self.voice.keep_told(here);
-                Err(Fault::from(error))
-            }
-        }
-    }
-
-    /// As [`Watch::note_told`], for all environments; for a monitor that is about to end.
-    ///
-    /// # Errors
-    /// The ledger cannot be written.
-    pub(crate) fn note_all_told(&mut self) -> Result<(), Fault> {
-        for environment in self.environments() {
-            self.note_told(&environment)?;
-        }
-        Ok(())
-    }
-
     fn known(&mut self, environment: &EnvironmentName) -> Result<Arc<Monitor>, Fault> {
         self.desk
             .ledger()
@@ -327,7 +247,7 @@ impl Watch {
     fn telling(&self, environment: &EnvironmentName, service: &ServiceName, at: Timestamp) -> Telling {
         Telling {
             environment: environment.clone(),
-            service: service.clone(),
+            service: Some(service.clone()),
             at,
         }
     }
@@ -336,8 +256,13 @@ impl Watch {
     fn is_anothers(&self, monitor: &Monitor, telling: &Telling, now: Timestamp) -> bool {
         let ours = self.recorded.contains(telling);
         let over = monitor.tick.as_ref().is_some_and(|tick| {
-            tick.services.contains(&telling.service)
-                && matches!(liveness(&tick.by, &self.machine), Liveness::Dead(_))
+            let by_it = match &telling.service {
+                Some(service) => tick.services.contains(service),
+                None => ["frozen", "accepted", "goes_on"]
+                    .iter()
+                    .any(|what| tick.data.get(what).is_some()),
+            };
+            by_it && matches!(liveness(&tick.by, &self.machine), Liveness::Dead(_))
         });
         is_anothers(ours, over, telling.at, now)
     }
@@ -365,18 +290,6 @@ impl Watch {
         self.voice.reap(self.desk.now());
         ended
     }
-}
-
-/// The decision of a record, when people are to be told of it and were not.
-fn untold(record: &ServiceRecord) -> Option<Decision> {
-    let verdict = crate::touched::verdict(record)?;
-    if matches!(verdict, Verdict::Accept | Verdict::Adopt | Verdict::Skip)
-        || record.decision.get("told").is_some()
-    {
-        return None;
-    }
-    let decision: Decision = serde_json::from_value(record.decision.clone()).ok()?;
-    event(&decision).map(|_| decision)
 }
 
 /// A fault in one line.

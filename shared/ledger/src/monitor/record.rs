@@ -30,6 +30,9 @@ pub struct EnvironmentRecord {
     /// The newest forced push that a person accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_push: Option<AcceptedPush>,
+    /// People are still to be told that it is frozen or, when it is not, that the newest forced push was accepted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untold: bool,
     /// The commit of the config branch that the last tick read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_commit: Option<CommitId>,

@@ -5,23 +5,19 @@ use std::ffi::OsString;
 use std::process::{Child, Command, Stdio};
 
 use jiff::{SignedDuration, Timestamp};
-use pilotage_gate::Decision;
-use pilotage_message::{Event, Message};
-use pilotage_name::ProjectName;
 use tempfile::TempDir;
 
-use crate::voice::{Telling, Texts, Voice, event, message};
+use crate::voice::{Saying, Telling, Texts, Voice};
 
 /// How many messages are sent at once.
 const AT_ONCE: usize = 4;
-/// How often it is tried to tell of one decision.
+/// How often it is tried to tell of one thing.
 const TRIES: u32 = 5;
 /// The first wait after a message that reached nobody; doubled with each try.
 const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(5);
 
-/// Starts `pilotage-notify` for each decision.
+/// Starts `pilotage-notify` for each message.
 pub(crate) struct NotifyStep {
-    project: ProjectName,
     environment: Vec<(OsString, OsString)>,
     waiting: VecDeque<Job>,
     speaking: Vec<Speaking>,
@@ -31,10 +27,7 @@ pub(crate) struct NotifyStep {
 
 /// A message to be sent.
 struct Job {
-    telling: Telling,
-    headline: String,
-    event: Event,
-    message: Message,
+    saying: Saying,
     texts: Texts,
 }
 
@@ -56,9 +49,8 @@ struct Failed {
 }
 
 impl NotifyStep {
-    pub(crate) fn new(project: ProjectName, environment: Vec<(OsString, OsString)>) -> Self {
+    pub(crate) fn new(environment: Vec<(OsString, OsString)>) -> Self {
         Self {
-            project,
             environment,
             waiting: VecDeque::new(),
             speaking: Vec::new(),
@@ -101,14 +93,14 @@ impl NotifyStep {
         {
             match start(&job, &self.environment) {
                 Ok((child, folder)) => self.speaking.push(Speaking {
-                    telling: job.telling,
-                    headline: job.headline,
+                    telling: job.saying.telling,
+                    headline: job.saying.headline,
                     child,
                     folder,
                 }),
                 Err(error) => {
                     let why = format!("pilotage-notify cannot be started: {error}");
-                    self.fail(job.telling, &job.headline, &why, false, now);
+                    self.fail(job.saying.telling, &job.saying.headline, &why, false, now);
                 }
             }
         }
@@ -129,25 +121,21 @@ impl NotifyStep {
 }
 
 impl Voice for NotifyStep {
-    fn tell(&mut self, decision: &Decision, texts: &Texts, now: Timestamp) {
-        let Some(event) = event(decision) else { return };
-        let telling = Telling::of(decision);
-        let due = self.failed.get(&telling).is_none_or(|failed| {
+    fn tell(&mut self, saying: Saying, texts: &Texts, now: Timestamp) {
+        let telling = &saying.telling;
+        let due = self.failed.get(telling).is_none_or(|failed| {
             let wait = FIRST_WAIT.saturating_mul(1 << failed.tries.saturating_sub(1).min(8));
             !failed.for_good && now.duration_since(failed.last) >= wait
         });
-        let under_way = self.waiting.iter().any(|job| job.telling == telling)
-            || self.speaking.iter().any(|one| one.telling == telling)
-            || self.told.contains(&telling);
+        let under_way = self.waiting.iter().any(|job| job.saying.telling == *telling)
+            || self.speaking.iter().any(|one| one.telling == *telling)
+            || self.told.contains(telling);
         if !due || under_way {
             return;
         }
         self.waiting.push_back(Job {
-            headline: decision.headline(),
-            event,
-            message: message(&self.project, event, decision),
+            saying,
             texts: texts.clone(),
-            telling,
         });
         self.reap(now);
     }
@@ -178,15 +166,13 @@ fn start(job: &Job, environment: &[(OsString, OsString)]) -> std::io::Result<(Ch
     // As files, so that nobody has to feed a pipe; the folder is the monitor's alone.
     let folder = tempfile::Builder::new().prefix("pilotage-tell-").tempdir()?;
     let path = |name: &str| folder.path().join(name);
-    std::fs::write(path("message.json"), serde_json::to_string(&job.message)?)?;
+    std::fs::write(path("message.json"), serde_json::to_string(&job.saying.message)?)?;
     std::fs::write(path("pilotage.yaml"), &job.texts.config)?;
     let mut command = Command::new(pilotage_step::sibling("pilotage-notify"));
-    command.args([
-        "--event",
-        job.event.word(),
-        "--env",
-        job.telling.environment.as_str(),
-    ]);
+    if let Some(event) = job.saying.message.event {
+        command.args(["--event", event.word()]);
+    }
+    command.args(["--env", job.saying.telling.environment.as_str()]);
     command.arg("--message").arg(path("message.json"));
     command.arg("--config").arg(path("pilotage.yaml"));
     if !job.texts.templates.is_empty() {

@@ -75,3 +75,83 @@ fn a_deleted_branch_stops_nothing_and_its_return_is_accepted_by_a_person() {
     assert_eq!(accept(&world, &new, &[]).code, Some(0));
     assert_eq!(decisions(&world.once()), ["prod shop accept"]);
 }
+
+/// The messages about environments, as `event environment`.
+fn told(world: &World) -> Vec<String> {
+    let asked = world.asked("pilotage-notify");
+    let words = asked.iter().map(|line| line.split(' ').collect::<Vec<_>>());
+    words
+        .filter(|words| ["frozen", "thawed"].contains(&words[1]))
+        .map(|words| format!("{} {}", words[1], words[3]))
+        .collect()
+}
+
+#[test]
+fn people_are_told_once_that_an_environment_froze_and_once_that_it_goes_on() {
+    let world = World::new();
+    world.once();
+    world.stand_in("pilotage-notify", "cat \"$6\" > \"$0.$2\"; exit 4");
+    let begin = world.repository.id("prod");
+    for (number, already) in [("1", 0), ("2", 1)] {
+        let rewrite = NewCommit::new("Rewrite").file("README.md", number);
+        let rewritten = world
+            .repository
+            .git(&["commit-tree", &format!("{begin}^{{tree}}"), "-m", number]);
+        world
+            .repository
+            .git(&["update-ref", "refs/heads/prod", &rewritten]);
+        let tip = world.repository.commit("prod", rewrite.by(&person("rita")));
+        // Nobody could be told, so the next monitor tells it.
+        world.stand_in("pilotage-notify", "cat \"$6\" > \"$0.$2\"; exit 4");
+        world.once();
+        world.stand_in("pilotage-notify", "cat \"$6\" > \"$0.$2\"");
+        world.once();
+        world.once();
+        // A frozen branch that moves on is no news.
+        let tip = match number {
+            "1" => world.push("prod", "rita", "shop", &service("1.2.0")),
+            _ => tip,
+        };
+        world.once();
+        assert_eq!(
+            told(&world).split_off(3 * already),
+            ["frozen prod", "frozen prod"]
+        );
+        let message = std::fs::read_to_string(world.path("bin/pilotage-notify.frozen")).unwrap();
+        assert!(
+            message.contains("the branch was rewritten") && message.contains("accept --env prod"),
+            "{message}"
+        );
+
+        assert_eq!(accept(&world, &tip, &[]).code, Some(0));
+        world.once();
+        world.once();
+        assert_eq!(
+            told(&world).split_off(3 * already),
+            ["frozen prod", "frozen prod", "thawed prod"]
+        );
+        let message = std::fs::read_to_string(world.path("bin/pilotage-notify.thawed")).unwrap();
+        assert!(
+            message.contains("rita accepted it: a password was in it"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_monitor_that_goes_on_tells_a_freeze_once_and_rests() {
+    let world = World::new();
+    let running = world.run();
+    world.wait_asked("pilotage-release", 2);
+    world.repository.git(&["update-ref", "-d", "refs/heads/prod"]);
+    world.wait_asked("pilotage-notify", 1);
+    world.wait_until("it is noted", || {
+        let monitor = world.desk().ledger().monitor(&"prod".parse().unwrap()).unwrap();
+        monitor.environment.frozen.is_some() && !monitor.environment.untold
+    });
+    // It looks on meanwhile.
+    world.push("qa", "ana", "shop", &service("1.1.0"));
+    running.wait_for_stdout("shop 1.1.0 in qa: accepted");
+    let _ = crate::world::stopped(running);
+    assert_eq!(told(&world), ["frozen prod"]);
+}

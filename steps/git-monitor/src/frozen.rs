@@ -1,0 +1,60 @@
+//! What people are told of an environment as a whole: that it froze, and that a person let it go on.
+
+use pilotage_ledger::EnvironmentRecord;
+use pilotage_message::{Event, Message};
+use pilotage_name::{EnvironmentName, ProjectName};
+
+use crate::voice::{Saying, Telling};
+
+/// What is to be told of an environment and was not yet.
+#[must_use]
+pub(crate) fn untold(
+    project: &ProjectName,
+    environment: &EnvironmentName,
+    record: &EnvironmentRecord,
+) -> Option<Saying> {
+    if !record.untold {
+        return None;
+    }
+    let of = |event| Message::new(event, project.clone(), environment.clone());
+    let (at, headline, message) = match (&record.frozen, &record.accepted_push) {
+        (Some(frozen), _) => (
+            frozen.since,
+            format!("{environment} is frozen: {}", frozen.reason),
+            Message {
+                commit: frozen.now.clone(),
+                reasons: vec![frozen.reason.clone()],
+                satisfy: vec![match &frozen.now {
+                    Some(_) => accept(environment),
+                    None => format!("the branch back, and then {}", accept(environment)),
+                }],
+                ..of(Event::Frozen)
+            },
+        ),
+        (None, Some(push)) => (
+            push.at,
+            format!("{environment} is no longer frozen: {} ({})", push.reason, push.by),
+            Message {
+                commit: Some(push.now.clone()),
+                reasons: vec![format!("{} accepted it: {}", push.by, push.reason)],
+                ..of(Event::Thawed)
+            },
+        ),
+        (None, None) => return None,
+    };
+    Some(Saying {
+        telling: Telling {
+            environment: environment.clone(),
+            service: None,
+            at,
+        },
+        headline,
+        message,
+    })
+}
+
+fn accept(environment: &EnvironmentName) -> String {
+    format!(
+        "a person who looked at it and runs `pilotage-git-monitor accept --env {environment} --by NAME --reason TEXT`"
+    )
+}
