@@ -7,7 +7,7 @@ use pilotage_decision::fault::{of_git, of_ledger};
 use pilotage_decision::past::is_outdated;
 use pilotage_decision::{Decided, Desk, Recorded};
 use pilotage_diagnostic::{nearest, printable};
-use pilotage_gate::{Change, Decision, Verdict};
+use pilotage_gate::{Answer, Change, Decision, Verdict};
 use pilotage_ledger::{Accepted, Holder, Monitor, TriggerKind};
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 use pilotage_outcome::Fault;
@@ -40,6 +40,9 @@ pub enum Approval {
     Go(Box<Approved>),
     /// There is nothing to release; it says why.
     Nothing(String),
+    /// There is nothing to release either, unless the target is not any more what was released: asked by hand, somebody
+    /// looks.
+    Stands(Box<Approved>, String),
     /// A gate stands in the way.
     Refused(Box<Refusal>),
     /// A newer commit was accepted since.
@@ -415,19 +418,25 @@ fn nothing(
         .proved
         .as_ref()
         .is_some_and(|proved| proved.descriptor == valid.digest);
-    if runs && state.unsettled.is_none() && state.running.is_none() {
+    let settled = runs && state.unsettled.is_none() && state.running.is_none();
+    let record = monitor.services.get(service);
+    let accepted = record.and_then(|record| record.accepted.as_ref());
+    let Some(accepted) = accepted.filter(|accepted| accepted.descriptor == valid.digest) else {
+        return Ok(Approval::Nothing(decision.headline()));
+    };
+    // Nobody repairs past a freeze, or past a branch that was rewritten.
+    let objects = decision
+        .objections()
+        .any(|gate| matches!(gate.answer, Answer::Refuse | Answer::Wait));
+    if settled && (asking.commit.is_some() || objects) {
         return Ok(Approval::Nothing(decision.headline()));
     }
-    match monitor
-        .services
-        .get(service)
-        .and_then(|record| record.accepted.as_ref())
-    {
-        Some(accepted) if accepted.descriptor == valid.digest => {
-            go(desk, asking, service, accepted, monitor, TriggerKind::Hand)
-        }
-        _ => Ok(Approval::Nothing(decision.headline())),
-    }
+    Ok(
+        match go(desk, asking, service, accepted, monitor, TriggerKind::Hand)? {
+            Approval::Go(approved) if settled => Approval::Stands(approved, decision.headline()),
+            answer => answer,
+        },
+    )
 }
 
 /// A service that neither the branch nor the ledger knows is a slip of the pen.

@@ -364,7 +364,7 @@ pub(crate) fn not_now(approval: Approval) -> ServiceEnd {
         Approval::Go(_) => {
             ServiceEnd::Failed(Outcome::Internal, "an accepted service has no plan".to_owned())
         }
-        Approval::Nothing(why) => ServiceEnd::Nothing(why),
+        Approval::Nothing(why) | Approval::Stands(_, why) => ServiceEnd::Nothing(why),
         Approval::Refused(refusal) => ServiceEnd::Refused(refusal),
         Approval::Superseded { by } => {
             ServiceEnd::Superseded(format!("the newer commit {} was accepted since", by.short()))

@@ -2,6 +2,7 @@
 
 mod abandon;
 mod directory;
+mod look;
 mod plan;
 mod release;
 mod rollback;

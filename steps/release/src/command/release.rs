@@ -1,23 +1,18 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use pilotage_config::StepName;
 use pilotage_ledger::{Holder, LinuxMachine};
-use pilotage_message::Event;
 use pilotage_name::ServiceName;
 use pilotage_outcome::{Change, Fault, Outcome, StepReport};
 use pilotage_step::Context;
 use serde_json::json;
 
+use super::look::{deploy_plan, look_again};
 use super::{Target, prepared, this_process};
 use crate::adapter::process::Processes;
 use crate::approve::Approval;
-use crate::directory::PlanDirectory;
-use crate::port::{Call, Launcher, Needs};
 use crate::prepare::Prepared;
-use crate::record::Ran;
 use crate::records::Records;
-use crate::result::record_of;
 use crate::run::Run;
 use crate::scratch::ScratchDirectory;
 use crate::tell::report;
@@ -36,6 +31,7 @@ pub(super) async fn release(
     let project = records
         .with(|desk| Ok(desk.sight().config.project.clone()))
         .await?;
+    let answers = look_again(cx, &records, &launcher, &target, &holder, answers).await?;
     let scratch = match (keep, cx.dry_run) {
         (Some(_), false) => None,
         _ => Some(scratch(&holder)?),
@@ -64,7 +60,7 @@ pub(super) async fn release(
 }
 
 /// A folder for plans that nobody wants to keep.
-fn scratch(holder: &Holder) -> Result<ScratchDirectory, Fault> {
+pub(super) fn scratch(holder: &Holder) -> Result<ScratchDirectory, Fault> {
     let made = match holder {
         Holder::Process(owner) => LinuxMachine::read()
             .and_then(|machine| ScratchDirectory::create(&std::env::temp_dir(), owner, &machine)),
@@ -85,7 +81,7 @@ async fn dry(
     let mut whole = StepReport::passed().environment(target.environment.clone());
     let mut plans = Vec::new();
     for (service, answer) in answers {
-        let Prepared { plan, texts, next } = match answer {
+        let prepared = match answer {
             Ok(prepared) => prepared,
             Err(approval) => {
                 let end = crate::run::not_now(approval);
@@ -96,23 +92,9 @@ async fn dry(
                 continue;
             }
         };
+        let plan = &prepared.plan;
         whole.text.push_str(&plan.text());
-        let directory = PlanDirectory::create(&folder.join(service.as_str()), &plan, &texts)?;
-        if let Some(stage) = plan.due().find(|stage| stage.step == StepName::Deploy) {
-            let mut environment = directory.environment(&plan, stage, Event::Started);
-            // The plan the release itself would make, not one of a deploy that comes too late.
-            environment.insert("PILOTAGE_FENCE".to_owned(), next.fence.to_string());
-            let call = Call {
-                program: "pilotage-deploy".to_owned(),
-                arguments: vec!["plan".to_owned()],
-                environment,
-                needs: Needs::Secrets(pilotage_descriptor::SecretSource::env_prefix(&service)),
-                label: format!("{service} deploy plan"),
-                log: directory.file("reports/plan.log"),
-                deadline: stage.deadline.as_std(),
-            };
-            let ended = launcher.run(&call, &cx.cancel).await;
-            let record = record_of(Ran::Stage(stage.clone()), &ended, &directory);
+        if let Some(record) = deploy_plan(cx, launcher, &service, &prepared, folder).await? {
             outcomes.push(record.outcome.unwrap_or(Outcome::Internal));
             whole.text.push_str(&format!("  deploy: {}\n", record.summary));
             for change in record.report.iter().flat_map(|report| &report.changes) {
@@ -125,7 +107,7 @@ async fn dry(
                 );
             }
         }
-        plans.push(serde_json::to_value(&plan).unwrap_or_default());
+        plans.push(serde_json::to_value(plan).unwrap_or_default());
     }
     whole.outcome = crate::run::worst(outcomes);
     Ok(whole.result(json!({"plans": plans})))

@@ -105,6 +105,36 @@ fn assert_code(output: &Output, code: i32) {
 }
 
 #[test]
+fn by_hand_the_target_is_looked_at_before_there_is_nothing_to_do() {
+    let here = ProcessWorld::new();
+    here.artifact("1.0.0", "");
+    let more = "secrets: {DB: {env: PILOTAGE_SECRET_SHOP_DB}}\n";
+    here.world.push_with("qa", "shop", "1.0.0", more);
+    let run = |secret: &str, more: &[&str]| {
+        let run = here.run("qa").args(more);
+        let output = run.env("PILOTAGE_SECRET_SHOP_DB", secret).run();
+        assert_code(&output, 0);
+        output
+    };
+    let release = || here.status("qa")["release"].clone();
+    let output = run("one", &[]);
+    assert!(output.stdout.contains("released as qa.shop.1"), "{output}");
+    let output = run("one", &[]);
+    assert!(output.stdout.contains("nothing to do"), "{output}");
+    assert_eq!(release(), "qa.shop.1");
+
+    // A secret that changed stands in no commit and in no record.
+    let output = run("two", &["--dry-run"]);
+    assert!(output.stdout.contains("start"), "{output}");
+    assert_eq!(release(), "qa.shop.1");
+    let output = run("two", &[]);
+    assert!(output.stdout.contains("released as qa.shop.2"), "{output}");
+    let output = run("two", &[]);
+    assert!(output.stdout.contains("nothing to do"), "{output}");
+    assert_eq!(release(), "qa.shop.2");
+}
+
+#[test]
 fn a_version_is_released_and_a_sick_one_is_held_while_the_old_one_serves() {
     let here = ProcessWorld::new();
     here.artifact("1.0.0", "");
