@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use pilotage_name::{CommitId, EnvironmentName, ProjectName, ReleaseId, ServiceName};
 
-use super::event::{Abandoned, Begun, Brought, Effects, EndWord, Event, Finished, Proof, TriggerKind, Undone, What};
+use super::event::{
+    Abandoned, Begun, Brought, Effects, EndWord, Event, Finished, Proof, TriggerKind, Undone, What,
+};
 
 /// What a release chain says now.
 ///

@@ -125,7 +125,14 @@ fn present(
 ) -> Result<Present, Fault> {
     let Some(tip) = tip else {
         let asks = Asks::Unknown;
-        return Ok(Present::of(environment, service, asks, chain.state(), None, still));
+        return Ok(Present::of(
+            environment,
+            service,
+            asks,
+            chain.state(),
+            None,
+            still,
+        ));
     };
     let environments = desk.sight().environments();
     let asked = descriptors::read(desk.cache(), tip, environment, service, &environments)?;
@@ -152,7 +159,14 @@ fn present(
             decided.into_iter().next().map(|one| one.decision)
         }
     };
-    Ok(Present::of(environment, service, asks, chain.state(), decision, still))
+    Ok(Present::of(
+        environment,
+        service,
+        asks,
+        chain.state(),
+        decision,
+        still,
+    ))
 }
 
 fn unknown(
