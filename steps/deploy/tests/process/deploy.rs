@@ -629,6 +629,15 @@ fn a_full_disk_and_a_taken_front_door_leave_everything_as_it_was() {
     }
     world.deploy(&["--fence", "2"]).expect(0);
     assert_eq!(world.ask().1, "Shop 1.1.0\n");
+    world.down().expect(0);
+    let _held = std::net::TcpListener::bind(world.listen).unwrap();
+    let taken = world.deploy(&["--fence", "2"]).expect(4);
+    assert!(taken.says("cannot listen on"), "{}", taken.stderr);
+    assert!(
+        !taken.says(" listens on "),
+        "nothing of the one before: {}",
+        taken.stderr
+    );
 }
 
 #[test]

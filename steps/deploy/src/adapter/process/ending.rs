@@ -32,7 +32,7 @@ impl ProcessService {
         };
         let said = [directory.join("stderr.log"), directory.join("stdout.log")]
             .iter()
-            .map(|log| launch::last_lines(log, LINES))
+            .map(|log| launch::last_lines(log, 0, LINES))
             .find(|lines| !lines.is_empty());
         let mut text = format!("it ended {}", how.as_deref().unwrap_or("by itself"));
         let again = said.as_deref().is_some_and(says_address_in_use)

@@ -32,6 +32,7 @@ impl ProcessService {
             .iter()
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
+        let since = fs::metadata(&log).map_or(0, |data| data.len());
         let pid = launch::launch(&command, &environment, &self.dir.state, &log, &log)?;
         let until = tokio::time::Instant::now() + FRONT;
         loop {
@@ -40,7 +41,7 @@ impl ProcessService {
                 Ok(answer) => return Err(front_elsewhere(answer.listen, listen)),
                 Err(_) if tokio::time::Instant::now() > until => {
                     return Err(TargetError::Front {
-                        reason: format!("does not answer within {FRONT:?}: {}", last_words(&log)),
+                        reason: format!("does not answer within {FRONT:?}: {}", last_words(&log, since)),
                     });
                 }
                 Err(_) => {}
@@ -49,7 +50,7 @@ impl ProcessService {
                 // Another deploy may have been faster; then that one answers, or is about to.
                 if !matches!(self.front_is_coming(), Ok(true)) {
                     return Err(TargetError::Front {
-                        reason: format!("on {listen} ended {how}: {}", last_words(&log)),
+                        reason: format!("on {listen} ended {how}: {}", last_words(&log, since)),
                     });
                 }
             }
@@ -78,9 +79,9 @@ impl ProcessService {
     }
 }
 
-/// The last it said, in one line.
-fn last_words(log: &Path) -> String {
-    let said = launch::last_lines(log, 3);
+/// The last it said, in one line; the log's first `since` bytes are of an earlier one.
+fn last_words(log: &Path, since: u64) -> String {
+    let said = launch::last_lines(log, since, 3);
     let lines = said.lines().map(|line| line.trim().trim_start_matches("error: "));
     lines.collect::<Vec<_>>().join(", ")
 }

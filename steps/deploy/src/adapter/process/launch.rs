@@ -63,14 +63,14 @@ fn log(path: &Path) -> Result<File, TargetError> {
         .map_err(TargetError::io("open", path))
 }
 
-/// The last lines of a log, at most `lines` and 4 KiB of them; empty when there is no log.
-pub(crate) fn last_lines(path: &Path, lines: usize) -> String {
+/// The last lines of a log beyond its first `since` bytes, at most `lines` and 4 KiB of them; empty when there is no log.
+pub(crate) fn last_lines(path: &Path, since: u64, lines: usize) -> String {
     use std::io::{Read, Seek, SeekFrom};
     const MOST: u64 = 4096;
     let read = || -> std::io::Result<String> {
         let mut file = File::open(path)?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(MOST)))?;
+        file.seek(SeekFrom::Start(length.saturating_sub(MOST).max(since)))?;
         let mut bytes = Vec::new();
         file.take(MOST).read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
