@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pilotage_name::ServiceName;
 
-/// Services that wait for each other in a circle, in the order of the circle.
+/// Services that wait for each other in a cycle, in its order.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("these services wait for each other: {}", circle(.0))]
-pub struct Circle(pub Vec<ServiceName>);
+#[error("these services wait for each other: {}", cycle(.0))]
+pub struct Cycle(pub Vec<ServiceName>);
 
-fn circle(names: &[ServiceName]) -> String {
+fn cycle(names: &[ServiceName]) -> String {
     names
         .iter()
         .chain(names.first())
@@ -25,7 +25,7 @@ fn circle(names: &[ServiceName]) -> String {
 /// Services that wait for each other; none of them could ever begin.
 pub fn waits(
     after: &BTreeMap<ServiceName, Vec<ServiceName>>,
-) -> Result<BTreeMap<ServiceName, BTreeSet<ServiceName>>, Circle> {
+) -> Result<BTreeMap<ServiceName, BTreeSet<ServiceName>>, Cycle> {
     let waits: BTreeMap<ServiceName, BTreeSet<ServiceName>> = after
         .iter()
         .map(|(service, before)| {
@@ -45,7 +45,7 @@ pub fn waits(
             .map(|(name, _)| name)
             .collect();
         if free.is_empty() {
-            return Err(find_circle(&waits, &done));
+            return Err(find_cycle(&waits, &done));
         }
         done.extend(free);
     }
@@ -54,22 +54,19 @@ pub fn waits(
 
 /// Follows the first open wait of each service until one comes again: everything that is left waits for something that
 /// is left, so this ends.
-fn find_circle(
-    waits: &BTreeMap<ServiceName, BTreeSet<ServiceName>>,
-    done: &BTreeSet<&ServiceName>,
-) -> Circle {
+fn find_cycle(waits: &BTreeMap<ServiceName, BTreeSet<ServiceName>>, done: &BTreeSet<&ServiceName>) -> Cycle {
     let mut path: Vec<ServiceName> = Vec::new();
     let mut next = waits.keys().find(|name| !done.contains(name));
     while let Some(name) = next {
         if let Some(start) = path.iter().position(|seen| seen == name) {
-            return Circle(path.split_off(start));
+            return Cycle(path.split_off(start));
         }
         path.push(name.clone());
         next = waits
             .get(name)
             .and_then(|before| before.iter().find(|name| !done.contains(name)));
     }
-    Circle(path)
+    Cycle(path)
 }
 
 #[cfg(test)]
@@ -103,12 +100,9 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_is_named_and_what_only_leads_to_it_is_not() {
-        let circle = waits(&after(&[("a", &["b"]), ("b", &["c"]), ("c", &["b"]), ("d", &[])])).unwrap_err();
-        assert_eq!(
-            circle.to_string(),
-            "these services wait for each other: b → c → b"
-        );
+    fn a_cycle_is_named_and_what_only_leads_to_it_is_not() {
+        let cycle = waits(&after(&[("a", &["b"]), ("b", &["c"]), ("c", &["b"]), ("d", &[])])).unwrap_err();
+        assert_eq!(cycle.to_string(), "these services wait for each other: b → c → b");
         assert!(
             waits(&after(&[("a", &["a"])])).is_ok(),
             "to wait for oneself is a slip that the descriptor check tells"

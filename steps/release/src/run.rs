@@ -141,7 +141,7 @@ impl<L: Launcher> Run<L> {
                 .map(|service: &ServiceName| (service.clone(), Vec::new())),
         );
         let waits = waits(&after)
-            .map_err(|circle| Fault::invalid(circle.to_string()).help("correct `after:` in one of them"))?;
+            .map_err(|cycle| Fault::invalid(cycle.to_string()).help("correct `after:` in one of them"))?;
 
         // All on this task: the work is done by processes, this one only waits for them.
         let mut running = FuturesUnordered::new();
@@ -348,6 +348,19 @@ fn no_lease(plan: &ReleasePlan, answer: Begin) -> ServiceEnd {
             "{service}: {by} has released the newer commit {} already",
             commit.short()
         )),
+        Begin::Rejected(rejection) => ServiceEnd::Refused(Box::new(Refusal {
+            headline: format!("{}: held, {}", plan.what(), rejection.why),
+            title: format!("{}: held", plan.what()),
+            reasons: vec![format!(
+                "it was rejected by {} ({}), and nobody committed since",
+                rejection.release, rejection.why
+            )],
+            satisfy: vec![
+                "a new commit: a corrected version, a `git revert`, or the same version again on purpose"
+                    .to_owned(),
+            ],
+            waiting: false,
+        })),
         Begin::Failed(error) => {
             let fault = of_ledger(error);
             ServiceEnd::Failed(

@@ -8,10 +8,10 @@ use pilotage_gitrepo::{Edit, RefName, RefUpdate, Repository};
 use pilotage_name::{CommitId, ReleaseId, ServiceKey};
 
 use super::chain::{EVENT, ReleaseChain};
-use super::event::{Abandoned, Begun, Event, Trigger, What};
+use super::event::{Abandoned, Begun, Event, Trigger, TriggerKind, What};
 use super::lease::Lease;
 use super::message::message;
-use super::state::Release;
+use super::state::{Rejection, Release, ReleaseState};
 use crate::error::LedgerError;
 use crate::holder::{Holder, Liveness, liveness};
 use crate::ledger::{Ledger, Swap, TRIES};
@@ -73,6 +73,8 @@ pub enum Begin {
         /// Its commit.
         commit: CommitId,
     },
+    /// Nothing automatic releases this descriptor again: it was rejected, and nobody committed since.
+    Rejected(Box<Rejection>),
     /// This one could not be begun; the others are not touched by that.
     Failed(LedgerError),
 }
@@ -200,6 +202,9 @@ impl Ledger {
                 }));
             }
         }
+        if let Some(rejection) = rejected(state, request, is_ancestor)? {
+            return Ok(Allowed::Answer(Begin::Rejected(Box::new(rejection.clone()))));
+        }
         let now = self.clock.now();
         let mut tip = chain.tip.clone();
         if let Some(running) = &state.running {
@@ -299,6 +304,32 @@ fn newer_candidates(chain: &ReleaseChain) -> impl Iterator<Item = (&ReleaseId, &
             .iter()
             .map(|proved| (&proved.release, &proved.commit)),
     )
+}
+
+/// The rejection that stands in the way of a machine. A person may release whatever the gates let through; a machine only
+/// what somebody brought by a commit that the rejected one did not have.
+fn rejected<'a>(
+    state: &'a ReleaseState,
+    request: &BeginRequest,
+    is_ancestor: &mut dyn FnMut(&CommitId, &CommitId) -> Result<bool, pilotage_gitrepo::Error>,
+) -> Result<Option<&'a Rejection>, LedgerError> {
+    match request.trigger.kind {
+        TriggerKind::Hand | TriggerKind::Rollback => return Ok(None),
+        TriggerKind::Monitor | TriggerKind::Jenkins | TriggerKind::Other(_) => {}
+    }
+    for rejection in state.rejections.iter().rev() {
+        if rejection.asked.descriptor != request.descriptor {
+            continue;
+        }
+        let brought_since = match &request.trigger.change {
+            Some(change) => !is_ancestor(&change.commit, &rejection.asked.commit)?,
+            None => false,
+        };
+        if !brought_since {
+            return Ok(Some(rejection));
+        }
+    }
+    Ok(None)
 }
 
 fn held_by(running: &Release, liveness: Liveness) -> Begin {

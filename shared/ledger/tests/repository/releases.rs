@@ -2,8 +2,8 @@
 
 use pilotage_gitrepo::Repository;
 use pilotage_ledger::{
-    Abandon, Adopted, Append, Begin, Ending, Holder, LedgerError, Liveness, Note, Noted, Rejected, Standing,
-    Undone, ancestry,
+    Abandon, Adopted, Append, Begin, Brought, Ending, Holder, LedgerError, Liveness, Note, Noted, Rejected,
+    Standing, TriggerKind, Undone, ancestry,
 };
 use pilotage_tests::gitserver::{BareRepository, NewCommit};
 
@@ -169,8 +169,10 @@ fn an_older_commit_is_superseded_whatever_became_of_the_newer_one() {
         )),
         "qa.shop.1"
     );
-    // The same commit may be tried again, and a newer one of course.
-    let lease = begun(begin_one(&mut ledger, request("shop", 5, world.process(1))));
+    // The same commit may be tried again by a person, and a newer one of course.
+    let mut again = request("shop", 5, world.process(1));
+    again.trigger.kind = TriggerKind::Hand;
+    let lease = begun(begin_one(&mut ledger, again));
     ledger.finish(&lease, failure("never healthy")).unwrap();
     begun(begin_one(&mut ledger, request("shop", 6, world.process(1))));
 }
@@ -246,6 +248,66 @@ fn a_failure_is_held_until_something_is_proved() {
             .held
             .is_none()
     );
+}
+
+#[test]
+fn nothing_automatic_releases_what_was_rejected_and_a_new_commit_of_the_same_does() {
+    let world = World::new();
+    let mut ledger = world.ledger();
+    let brought = |asked: u64| {
+        Some(Brought {
+            commit: commit(asked),
+            subject: "shop".into(),
+        })
+    };
+    // What asks for `sha256:5`, at a commit, for a change, by a kind of trigger.
+    let asks = |at: u64, change: Option<Brought>, kind: TriggerKind| {
+        let mut request = request("shop", 5, world.process(1));
+        request.commit = commit(at);
+        request.trigger.change = change;
+        request.trigger.kind = kind;
+        request
+    };
+    let lease = begun(begin_one(&mut ledger, asks(5, brought(5), TriggerKind::Monitor)));
+    assert!(matches!(
+        ledger.finish(&lease, failure("503")).unwrap(),
+        Append::Done(_)
+    ));
+    let before = world.git(&["rev-parse", "refs/pilotage/release/qa/shop"]);
+
+    // The same commit, a later one that brought something else, and one that cannot say what it brought.
+    for request in [
+        asks(5, brought(5), TriggerKind::Monitor),
+        asks(6, brought(5), TriggerKind::Monitor),
+        asks(6, brought(4), TriggerKind::Jenkins),
+        asks(6, None, TriggerKind::Monitor),
+        asks(6, None, TriggerKind::Other("nightly".into())),
+    ] {
+        match begin_one(&mut ledger, request) {
+            Begin::Rejected(rejection) => {
+                assert_eq!(rejection.release, lease.release);
+                assert!(rejection.why.contains("503"), "{}", rejection.why);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(
+        world.git(&["rev-parse", "refs/pilotage/release/qa/shop"]),
+        before,
+        "nothing was written"
+    );
+
+    let again = begun(begin_one(&mut ledger, asks(7, brought(7), TriggerKind::Monitor)));
+    assert!(matches!(
+        ledger.finish(&again, failure("503")).unwrap(),
+        Append::Done(_)
+    ));
+    assert!(matches!(
+        begin_one(&mut ledger, asks(7, brought(7), TriggerKind::Monitor)),
+        Begin::Rejected(_)
+    ));
+    // A person asks on purpose, and the gates have let it through.
+    begun(begin_one(&mut ledger, asks(7, None, TriggerKind::Hand)));
 }
 
 #[test]

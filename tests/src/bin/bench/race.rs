@@ -138,6 +138,7 @@ fn begin(ledger: &mut Ledger, request: &BeginRequest) -> Result<Option<Lease>, S
         Some(Begin::Begun(lease)) => Ok(Some(lease)),
         Some(Begin::HeldBy { .. }) => Ok(None),
         Some(Begin::Superseded { by, .. }) => Err(format!("superseded by {by}")),
+        Some(Begin::Rejected(rejection)) => Err(format!("rejected by {}", rejection.release)),
         Some(Begin::Failed(error)) => Err(error.to_string()),
         None => Err("no answer".to_owned()),
     }
