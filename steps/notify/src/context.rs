@@ -3,8 +3,8 @@ use pilotage_config::Config;
 use pilotage_message::{Event, Message};
 use serde::Serialize;
 
+use crate::format::Format;
 use crate::mrkdwn;
-use crate::template::Format;
 
 /// What templates can name: the message with everything spelt out, and whom to mention.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ mod args;
 mod blocks;
 mod context;
 mod delivery;
+mod format;
 mod input;
 mod mrkdwn;
 mod port;

@@ -12,13 +12,14 @@ use pilotage_step::Context;
 use crate::adapter::{Access, SlackApi};
 use crate::args::Args;
 use crate::context::Context as Facts;
-use crate::delivery::{Arrival, ChannelResult, Parcel, to_channel, to_webhook};
+use crate::delivery::{Arrival, ChannelResult, OutgoingMessage, to_channel, to_webhook};
+use crate::format::Format;
 use crate::input::Input;
 use crate::port::{Posted, Slack};
 use crate::report::{about, delivered, planned};
 use crate::route::{Destination, SlackAccess, Sources, destinations, heard_as};
 use crate::state::State;
-use crate::template::{Format, TemplateError, Templates};
+use crate::template::{TemplateError, Templates};
 
 /// Tells everybody who wants to know.
 ///
@@ -72,7 +73,7 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
     let policy = policy(within)?;
     cx.note(|report| report.effects = Effects::Partial);
     let sending = join_all(destinations.iter().map(|destination| {
-        let parcel = Parcel {
+        let outgoing = OutgoingMessage {
             event,
             text: text_for(destination, &texts),
             earlier: release
@@ -80,7 +81,7 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
                 .and_then(|release| state.find(release, &destination.to_string())),
         };
         let (slack, policy) = (&slack, &policy);
-        async move { send(slack, destination, &parcel, policy, within).await }
+        async move { send(slack, destination, &outgoing, policy, within).await }
     }));
     let results = cx.cancel.run(sending).await?;
 
@@ -223,15 +224,15 @@ fn policy(within: Duration) -> Result<RetryPolicy, Fault> {
 async fn send(
     slack: &impl Slack,
     destination: &Destination,
-    parcel: &Parcel<'_>,
+    outgoing: &OutgoingMessage<'_>,
     policy: &RetryPolicy,
     within: Duration,
 ) -> (ChannelResult, Option<Posted>) {
     match destination {
         // stdout is written by the frame, at the end.
         Destination::Console => (ChannelResult::new(destination, Arrival::Sent), None),
-        Destination::Slack(channel) => to_channel(slack, channel, parcel, policy, within).await,
-        Destination::Webhook => (to_webhook(slack, parcel.text, policy, within).await, None),
+        Destination::Slack(channel) => to_channel(slack, channel, outgoing, policy, within).await,
+        Destination::Webhook => (to_webhook(slack, outgoing.text, policy, within).await, None),
         Destination::Email(_) => {
             let mut result = ChannelResult::new(destination, Arrival::Skipped);
             result.error = Some("mail is not supported yet".to_owned());
