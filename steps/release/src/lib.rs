@@ -22,6 +22,7 @@ pub mod prepare;
 pub mod record;
 pub mod records;
 pub mod release;
+pub mod report;
 pub mod result;
 pub mod rollback;
 pub mod run;
@@ -29,7 +30,6 @@ pub mod scratch;
 pub mod stage;
 pub mod status;
 mod stop;
-pub mod tell;
 
 pub use args::Args;
 pub use command::run;

@@ -145,17 +145,17 @@ impl Records {
             },
         )
         .map_err(|error| Fault::internal(error.to_string()))?;
-        let again = |error: &Trouble| match error {
-            Trouble::Ledger(LedgerError::Git(error)) if error.is_transient() => Retryable::Yes,
-            Trouble::Ledger(LedgerError::Unsettled { .. } | LedgerError::Contended { .. }) => Retryable::Yes,
-            Trouble::Ledger(_) | Trouble::Fault(_) => Retryable::No,
+        let again = |error: &TryError| match error {
+            TryError::Ledger(LedgerError::Git(error)) if error.is_transient() => Retryable::Yes,
+            TryError::Ledger(LedgerError::Unsettled { .. } | LedgerError::Contended { .. }) => Retryable::Yes,
+            TryError::Ledger(_) | TryError::Fault(_) => Retryable::No,
         };
         let tries = retry(&policy, again, async |_| {
             let work = work.clone();
             match self.with(move |desk| Ok(work(desk))).await {
                 Ok(Ok(value)) => Ok(value),
-                Ok(Err(error)) => Err(Trouble::Ledger(error)),
-                Err(fault) => Err(Trouble::Fault(fault)),
+                Ok(Err(error)) => Err(TryError::Ledger(error)),
+                Err(fault) => Err(TryError::Fault(fault)),
             }
         });
         // A release that is asked to stop while the network is away stops waiting for it.
@@ -174,13 +174,13 @@ impl Records {
             }
         };
         result.map_err(|gave_up| match gave_up.into_last() {
-            Trouble::Ledger(error) => of_ledger(error),
-            Trouble::Fault(fault) => fault,
+            TryError::Ledger(error) => of_ledger(error),
+            TryError::Fault(fault) => fault,
         })
     }
 }
 
-enum Trouble {
+enum TryError {
     Ledger(LedgerError),
     Fault(Fault),
 }

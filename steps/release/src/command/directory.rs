@@ -16,9 +16,9 @@ use crate::plan::ReleasePlan;
 use crate::record::Ran;
 use crate::records::Records;
 use crate::release::{ReleaseEnd, Written};
+use crate::report::report;
 use crate::result::left_behind;
 use crate::run::ServiceEnd;
-use crate::tell::report;
 
 /// Opens a plan's directory and holds the flags against it.
 fn open(repo: &RepoArgs, dir: &Path) -> Result<(PlanDirectory, ReleasePlan), Fault> {

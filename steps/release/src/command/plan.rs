@@ -49,7 +49,7 @@ pub(super) async fn plan(
                 outcomes.push(end.outcome());
                 report
                     .text
-                    .push_str(&crate::tell::text(&target.environment, &service, &end));
+                    .push_str(&crate::report::text(&target.environment, &service, &end));
                 if let ServiceEnd::Broken(diagnostics) = end {
                     report = report.diagnostics(diagnostics);
                 }

@@ -13,9 +13,9 @@ use crate::adapter::process::Processes;
 use crate::approve::Approval;
 use crate::prepare::Prepared;
 use crate::records::Records;
+use crate::report::report;
 use crate::run::Run;
 use crate::scratch::ScratchDirectory;
-use crate::tell::report;
 
 /// Plans, begins, runs the stages and finishes.
 pub(super) async fn release(
@@ -88,7 +88,7 @@ async fn dry(
                 outcomes.push(end.outcome());
                 whole
                     .text
-                    .push_str(&crate::tell::text(&target.environment, &service, &end));
+                    .push_str(&crate::report::text(&target.environment, &service, &end));
                 continue;
             }
         };

@@ -10,9 +10,9 @@ use pilotage_step::Context;
 use super::{Target, release};
 use crate::adapter::process::Processes;
 use crate::records::Records;
+use crate::report::report;
 use crate::rollback::{Rollback, RollbackRequest, roll_back};
 use crate::run::ServiceEnd;
-use crate::tell::report;
 
 /// No private key is longer than this many bytes.
 const LONGEST_KEY: u64 = 64 * 1024;
@@ -82,6 +82,7 @@ pub(super) async fn rollback(
         Rollback::Refused(refusal) => {
             let mut refusal = *refusal;
             refusal.headline.push_str("; nothing was pushed");
+            refusal.title.push_str("; nothing was pushed");
             let end = ServiceEnd::Refused(Box::new(refusal));
             return Ok(report(&project, &environment, BTreeMap::from([(service, end)])));
         }

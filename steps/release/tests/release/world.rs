@@ -257,5 +257,5 @@ pub(crate) fn outcome(ends: &BTreeMap<ServiceName, ServiceEnd>, service: &str) -
 /// Everything one service's end says to people.
 pub(crate) fn text(ends: &BTreeMap<ServiceName, ServiceEnd>, environment: &str, service: &str) -> String {
     let service: ServiceName = name(service);
-    pilotage_release::tell::text(&name(environment), &service, &ends[&service])
+    pilotage_release::report::text(&name(environment), &service, &ends[&service])
 }
