@@ -15,7 +15,7 @@ record! {
         /// Who we are to private registries, by `HOST` or `HOST:PORT` as it stands in an image's name.
         pub registries: BTreeMap<String, Registry>,
         /// How a container is given its secrets.
-        pub secrets: SecretDelivery = SecretDelivery::default(),
+        pub secrets: SecretDelivery = SecretDelivery::Files,
         /// How many processes and threads an instance may have.
         pub pids: u32 = DockerTarget::PIDS,
         /// What routes users' requests.
@@ -60,6 +60,10 @@ words! {
     }
 }
 
+#[expect(
+    clippy::derivable_impls,
+    reason = "`words!` derives what all words have, and not all have a default"
+)]
 impl Default for SecretDelivery {
     fn default() -> Self {
         Self::Files

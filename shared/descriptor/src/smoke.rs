@@ -106,7 +106,12 @@ impl SmokeRequest {
     pub fn needs(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let method = self.method.as_str();
         let sent = std::iter::once((method, self.path.as_str()))
-            .chain(self.answer.headers.values().map(|value| ("headers", value.as_str())))
+            .chain(
+                self.answer
+                    .headers
+                    .values()
+                    .map(|value| ("headers", value.as_str())),
+            )
             .chain(self.body.as_deref().map(|body| ("body", body)));
         let expected = (self
             .answer
