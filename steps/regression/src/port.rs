@@ -1,9 +1,10 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pilotage_step::{Cancel, CancelReason};
 
 /// One run of a suite.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
     /// Which one, from 1.
     pub attempt: u32,
@@ -13,6 +14,8 @@ pub struct Run {
     pub idle: Option<Duration>,
     /// How long it may take to end when it is asked to.
     pub grace: Duration,
+    /// A file with the tests that failed in the run before, `class.name` on each line; for a runner that can run those alone.
+    pub failed: Option<PathBuf>,
 }
 
 /// How a run ended.

@@ -1,6 +1,6 @@
 use std::ffi::OsString;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pilotage_config::Config;
 use pilotage_descriptor::{Diagnostic, SecretSource, Source};
 use pilotage_diagnostic::printable;
-use pilotage_junit::{Case, Merger, Totals, read};
+use pilotage_junit::{Case, Merger, Outcome, Totals, read};
 use pilotage_outcome::{CheckOutcome, Fault, StepReport};
 use pilotage_place::front_door;
 use pilotage_step::{Context, child_environment};
@@ -199,18 +199,20 @@ impl<S: Suite> Testing<'_, S> {
             .map_err(PlanError::Merge)?;
         let began = Instant::now();
         let mut tries: Vec<Tried> = Vec::new();
+        let mut failed = Failed::default();
         for attempt in 1..=self.plan.limits.retries.saturating_add(1) {
             let at = began.elapsed();
             let before = self.there()?;
             let (ended, before) = match self.plan.work {
-                Work::Command(_) => (Some(self.once(attempt).await), before),
+                Work::Command(_) => (Some(self.once(attempt, failed.path()).await), before),
                 // Everything that is there counts.
                 Work::Nothing(_) | Work::Judge => (None, Found::new()),
             };
             let fresh = collect::fresh(&before, &self.there()?);
             let mut broken = Vec::new();
+            failed = Failed::default();
             for path in &fresh {
-                if let Some(reason) = self.read(path, attempt, &mut merger)? {
+                if let Some(reason) = self.read(path, attempt, &mut merger, &mut failed)? {
                     tracing::warn!("the report `{}` cannot be read: {reason}", printable(path));
                     broken.push(format!("{path}: {reason}"));
                 }
@@ -234,6 +236,7 @@ impl<S: Suite> Testing<'_, S> {
                 break;
             }
             tracing::info!("run {attempt} of the suite failed");
+            failed.write().map_err(PlanError::Merge)?;
         }
         let (totals, merged) = match merged {
             Some(merged) => merged.write(merger)?,
@@ -261,13 +264,14 @@ impl<S: Suite> Testing<'_, S> {
         })
     }
 
-    async fn once(&self, attempt: u32) -> crate::Ended {
+    async fn once(&self, attempt: u32, failed: Option<&Path>) -> crate::Ended {
         let limits = &self.plan.limits;
         let run = Run {
             attempt,
             timeout: limits.timeout.as_std(),
             idle: limits.idle.map(|idle| idle.as_std()),
             grace: limits.grace.as_std(),
+            failed: failed.map(Path::to_owned),
         };
         self.suite.run(run, &self.cx.cancel).await
     }
@@ -291,7 +295,13 @@ impl<S: Suite> Testing<'_, S> {
     }
 
     /// Takes the cases of a report. Says why it cannot be read, when it cannot.
-    fn read(&self, path: &str, attempt: u32, merger: &mut Merger) -> Result<Option<String>, PlanError> {
+    fn read(
+        &self,
+        path: &str,
+        attempt: u32,
+        merger: &mut Merger,
+        failed: &mut Failed,
+    ) -> Result<Option<String>, PlanError> {
         let file = match collect::open(self.directory, path) {
             Ok(file) => file,
             Err(error) => return Ok(Some(error.to_string())),
@@ -300,6 +310,9 @@ impl<S: Suite> Testing<'_, S> {
         let mut full = None;
         let read = read(file, path, &mut |case| {
             self.quarantine.saw(&case.class, &case.name);
+            if case.outcome == Outcome::Failed && self.quarantine.excuse(&case.class, &case.name).is_none() {
+                failed.add(&case);
+            }
             merger.add(attempt, &case).map_err(|error| {
                 full = Some(error);
                 io::Error::other("the spool is full")
@@ -310,6 +323,40 @@ impl<S: Suite> Testing<'_, S> {
             (Ok(()), None) => Ok(None),
             (Err(error), None) => Ok(Some(error.to_string())),
         }
+    }
+}
+
+/// Tests that failed in a run, for the next one.
+#[derive(Default)]
+struct Failed {
+    names: Vec<String>,
+    file: Option<NamedTempFile>,
+}
+
+impl Failed {
+    /// A suite with more failures than this had better run as a whole.
+    const MOST: usize = 10_000;
+
+    fn add(&mut self, case: &Case) {
+        if self.names.len() <= Self::MOST {
+            self.names
+                .push(printable(&format!("{}.{}", case.class, case.name)));
+        }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        if !self.names.is_empty() && self.names.len() <= Self::MOST {
+            let mut file = NamedTempFile::new()?;
+            for name in &self.names {
+                writeln!(file, "{name}")?;
+            }
+            self.file = Some(file);
+        }
+        Ok(())
+    }
+
+    fn path(&self) -> Option<&Path> {
+        self.file.as_ref().map(NamedTempFile::path)
     }
 }
 

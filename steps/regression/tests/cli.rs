@@ -207,6 +207,28 @@ fn a_suite_runs_again_where_it_may_and_tells_what_flaked() {
 }
 
 #[test]
+fn a_runner_that_can_runs_the_failed_tests_alone() {
+    let script = "if [ \"$PILOTAGE_ATTEMPT\" = 1 ]; then case_ fine; case_ known \"$NO\"; case_ flaky \"$NO\"; exit 1; fi
+sed 's/^/again: /' \"$PILOTAGE_FAILED_TESTS\"; case_ flaky";
+    let bench = Bench::new(script);
+    let list = "tests: [{test: C.known, issue: SHOP-1, owner: ana, until: 2999-01-01}]\n";
+    let file = bench.file("quarantine.yaml", list);
+    let ran = bench.suite(&["--retries", "1", "--quarantine", &file]);
+    assert_eq!(
+        (ran.code, ran.tests()),
+        (Some(0), [2, 0, 0, 1, 1]),
+        "{}",
+        ran.everything()
+    );
+    let again: Vec<&str> = ran
+        .stderr
+        .lines()
+        .filter(|line| line.contains("again: "))
+        .collect();
+    assert_eq!(again, ["suite │ again: C.flaky"]);
+}
+
+#[test]
 fn unreadable_reports_are_red_and_leave_the_others_alone() {
     for broken in [
         "",

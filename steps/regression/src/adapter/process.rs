@@ -45,7 +45,7 @@ impl Suite for Processes {
             left_behind: false,
             killed: false,
         };
-        match self.spawn(run) {
+        match self.spawn(&run) {
             Ok(mut child) => {
                 let pipes = [
                     child
@@ -62,7 +62,7 @@ impl Suite for Processes {
                     child,
                     pipes: pipes.into_iter().flatten().collect(),
                 };
-                (ended.exit, ended.killed) = running.wait(run, &said, cancel).await;
+                (ended.exit, ended.killed) = running.wait(&run, &said, cancel).await;
                 ended.left_behind = running.clear().await;
             }
             Err(reason) => ended.exit = Exit::NotStarted(reason),
@@ -74,7 +74,7 @@ impl Suite for Processes {
 }
 
 impl Processes {
-    fn spawn(&self, run: Run) -> Result<Child, String> {
+    fn spawn(&self, run: &Run) -> Result<Child, String> {
         let (program, arguments) = self.command.split_first().ok_or("it has no program")?;
         let mut command = Command::new(program);
         command
@@ -82,6 +82,7 @@ impl Processes {
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("PILOTAGE_ATTEMPT", run.attempt.to_string())
+            .envs(run.failed.iter().map(|failed| ("PILOTAGE_FAILED_TESTS", failed)))
             .current_dir(&self.directory)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -103,7 +104,7 @@ struct Running {
 
 impl Running {
     /// Waits for the end, or brings it about; says whether it had to be killed.
-    async fn wait(&mut self, run: Run, said: &Said, cancel: &Cancel) -> (Exit, bool) {
+    async fn wait(&mut self, run: &Run, said: &Said, cancel: &Cancel) -> (Exit, bool) {
         let end = Instant::now() + run.timeout;
         let (forced, grace) = tokio::select! {
             biased;
