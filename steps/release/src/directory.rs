@@ -8,6 +8,7 @@
 //! stages            one line each: index step image when on_failure deadline
 //! 2-deploy.env      the environment of that stage, KEY=value, no secrets; undo.env is that of the way back
 //! message.json      what there is to tell people (notify-message/v1), kept up to date
+//! quarantine.yaml   tests that are known to fail, where the service has a suite and a list
 //! templates/        message templates of the config branch, where it has some
 //! reports/          2-deploy.json .xml .outputs of each stage
 //! ```
@@ -44,6 +45,8 @@ pub struct Texts {
     pub config: String,
     /// Message templates by file name.
     pub templates: BTreeMap<String, String>,
+    /// The quarantine list of the service's suite.
+    pub quarantine: Option<String>,
 }
 
 impl PlanDirectory {
@@ -70,6 +73,9 @@ impl PlanDirectory {
         directory.make("reports")?;
         directory.write("descriptor.yaml", &texts.descriptor)?;
         directory.write("config.yaml", &texts.config)?;
+        if let Some(quarantine) = &texts.quarantine {
+            directory.write("quarantine.yaml", quarantine)?;
+        }
         if !texts.templates.is_empty() {
             directory.make("templates")?;
         }
@@ -171,6 +177,9 @@ impl PlanDirectory {
     ) -> BTreeMap<String, String> {
         let mut variables = self.common(plan, &stage.stem());
         variables.insert("PILOTAGE_DEADLINE".to_owned(), stage.deadline.to_string());
+        if stage.step == StepName::Regression && self.file("quarantine.yaml").is_file() {
+            variables.insert("PILOTAGE_QUARANTINE".to_owned(), self.shown("quarantine.yaml"));
+        }
         if stage.step == StepName::Notify {
             variables.insert("PILOTAGE_EVENT".to_owned(), event.word().to_owned());
             variables.insert("PILOTAGE_MESSAGE".to_owned(), self.shown("message.json"));
@@ -236,7 +245,7 @@ impl PlanDirectory {
     /// # Errors
     /// A file cannot be removed.
     pub fn clear(&self, stem: &str) -> Result<(), DirectoryError> {
-        for ending in ["json", "xml", "outputs", "log"] {
+        for ending in ["json", "xml", "suite.xml", "outputs", "log"] {
             let path = self.file(&format!("reports/{stem}.{ending}"));
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -132,7 +132,7 @@ impl ReleasePlan {
             environment, service, ..
         } = &from.service;
         let observe = from.config.mode_of(environment, service) == Mode::Observe;
-        let stages = stages(from.config, &from.service, from.pilotage);
+        let stages = stages(from.config, from.resolved, &from.service, from.pilotage);
         let mut notes = from.notes;
         notes.extend(stages.iter().filter_map(|planned| {
             planned
@@ -309,7 +309,7 @@ fn failing(on_failure: OnFailure) -> &'static str {
 }
 
 /// The notifications around the environment's pipeline.
-fn stages(config: &Config, key: &ServiceKey, pilotage: &str) -> Vec<PlannedStage> {
+fn stages(config: &Config, resolved: &Descriptor, key: &ServiceKey, pilotage: &str) -> Vec<PlannedStage> {
     let notify = pilotage_config::Stage {
         step: StepName::Notify,
         when: When::Always,
@@ -322,7 +322,7 @@ fn stages(config: &Config, key: &ServiceKey, pilotage: &str) -> Vec<PlannedStage
         .chain(std::iter::once(notify))
         .zip(1..)
         .map(|(stage, index)| PlannedStage {
-            skip: missing(stage.step).map(str::to_owned),
+            skip: nothing_to_do(stage.step, resolved).map(str::to_owned),
             stage: StagePlan {
                 index,
                 step: stage.step,
@@ -335,10 +335,17 @@ fn stages(config: &Config, key: &ServiceKey, pilotage: &str) -> Vec<PlannedStage
         .collect()
 }
 
-/// Why a step cannot run in this version.
-fn missing(step: StepName) -> Option<&'static str> {
+/// Why a stage has nothing to do for this service.
+fn nothing_to_do(step: StepName, resolved: &Descriptor) -> Option<&'static str> {
     match step {
-        StepName::Deploy | StepName::Healthcheck | StepName::Notify => None,
-        StepName::Smoke | StepName::Regression => Some("this version of Pilotage does not have it yet"),
+        StepName::Smoke if resolved.smoke.is_empty() => Some("the descriptor has no smoke requests"),
+        StepName::Regression if resolved.regression.is_none() => {
+            Some("the descriptor has no regression suite")
+        }
+        StepName::Deploy
+        | StepName::Healthcheck
+        | StepName::Notify
+        | StepName::Smoke
+        | StepName::Regression => None,
     }
 }

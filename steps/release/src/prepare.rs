@@ -2,7 +2,7 @@
 use pilotage_decision::Desk;
 use pilotage_decision::fault::{of_git, of_ledger};
 use pilotage_gate::Identity;
-use pilotage_gitrepo::Person;
+use pilotage_gitrepo::{File, Person};
 use pilotage_ledger::{Trigger, TriggerKind};
 use pilotage_message::Who;
 use pilotage_name::{EnvironmentName, ReleaseId, ServiceKey, ServiceName};
@@ -12,6 +12,9 @@ use crate::approve::Approved;
 use crate::directory::Texts;
 use crate::plan::{PlanInputs, ReleasePlan};
 use crate::rollback::TRAILER;
+
+/// The largest quarantine list, in bytes.
+const LARGEST: u64 = 256 * 1024;
 
 /// The plan of one service, with the texts of its directory.
 #[derive(Clone, Debug)]
@@ -48,6 +51,7 @@ pub fn prepare(
     let by = change
         .as_ref()
         .map_or_else(|| "unknown".to_owned(), |(_, _, committer)| shown(committer));
+    let quarantine = quarantine(desk, service, approved)?;
     let sight = desk.sight();
     let plan = ReleasePlan::make(PlanInputs {
         config: &sight.config,
@@ -78,12 +82,31 @@ pub fn prepare(
         descriptor: approved.valid.descriptor.to_yaml(),
         config: sight.config_source.text().to_owned(),
         templates: pilotage_decision::templates(desk.cache(), desk.sight())?,
+        quarantine,
     };
     Ok(Prepared {
         plan,
         texts,
         next: chain.state().next(),
     })
+}
+
+/// The tests that are known to fail: `quarantine/<service>.yaml` of the released commit, for a service that has a suite.
+fn quarantine(desk: &Desk, service: &ServiceName, approved: &Approved) -> Result<Option<String>, Fault> {
+    if approved.valid.descriptor.regression.is_none() {
+        return Ok(None);
+    }
+    let path = format!("quarantine/{service}.yaml");
+    let unreadable = || Fault::invalid(format!("`{path}` is no readable text"));
+    match desk
+        .cache()
+        .blob(&approved.commit, &path, LARGEST)
+        .map_err(of_git)?
+    {
+        File::Missing => Ok(None),
+        File::Blob(blob) => String::from_utf8(blob.bytes).map(Some).map_err(|_| unreadable()),
+        File::NotRegular(_) | File::TooLarge { .. } => Err(unreadable()),
+    }
 }
 
 /// Who brought what: as the decision saw it, else as the accepted commit says.

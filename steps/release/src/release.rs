@@ -199,7 +199,9 @@ impl<'a, L: Launcher> ReleaseRun<'a, L> {
         let needs = match stage.step {
             StepName::Notify => Needs::Channels,
             StepName::Deploy => Needs::Secrets(SecretSource::env_prefix(&self.plan.service.service)),
-            StepName::Healthcheck | StepName::Smoke | StepName::Regression => Needs::Nothing,
+            // Its command was granted, and logs in where the service does.
+            StepName::Regression => Needs::Secrets(SecretSource::env_prefix(&self.plan.service.service)),
+            StepName::Healthcheck | StepName::Smoke => Needs::Nothing,
         };
         let call = self.call(
             &stage.stem(),

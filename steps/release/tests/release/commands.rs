@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use pilotage_config::StepName;
 use pilotage_decision::Desk;
 use pilotage_gitrepo::SigningKey;
 use pilotage_ledger::TriggerKind;
+use pilotage_message::Event;
 use pilotage_name::{CommitId, ServiceName};
 use pilotage_outcome::{Outcome, Signal};
 use pilotage_release::directory::PlanDirectory;
@@ -14,6 +16,7 @@ use pilotage_release::plan::ReleasePlan;
 use pilotage_release::result::left_behind;
 use pilotage_release::rollback::{Rollback, RollbackRequest, roll_back};
 use pilotage_release::run::worst;
+use pilotage_release::stage::StagePlan;
 use pilotage_release::status::{Row, State, table};
 use pilotage_tests::gitserver::NewCommit;
 use serde_json::{Value, json};
@@ -31,6 +34,35 @@ fn planned(world: &World, out: &Path) -> (PlanDirectory, ReleasePlan) {
 }
 
 #[test]
+fn checks_that_the_descriptor_asks_for_are_stages_with_what_they_need() {
+    let world = World::new();
+    let suite = "smoke: [{get: /}]\nregression: {image: shop-tests}\n";
+    let list = "tests: [{test: a.b, issue: SHOP-1, owner: ana, until: 2999-01-01}]\n";
+    world.repository.commit(
+        "prod",
+        NewCommit::new("Know a test that fails").file("quarantine/shop.yaml", list),
+    );
+    world.push_with("prod", "shop", "1.0.0", suite);
+    let mut desk = world.desk();
+    let mut answers = world.answers(&mut desk, "prod", &["shop"], &this_process());
+    let prepared = answers.remove(&name::<ServiceName>("shop")).unwrap().unwrap();
+    let directory =
+        PlanDirectory::create(&world.folder.path().join("plan"), &prepared.plan, &prepared.texts).unwrap();
+    let steps: Vec<StepName> = prepared.plan.due().map(|stage| stage.step).collect();
+    use StepName::{Deploy, Healthcheck, Notify, Smoke};
+    assert_eq!(steps, [Notify, Deploy, Healthcheck, Smoke, Notify]);
+    let read = |name: &str| std::fs::read_to_string(directory.file(name)).unwrap();
+    assert!(read("4-smoke.env").contains("PILOTAGE_DESCRIPTOR=/"));
+    assert_eq!(read("quarantine.yaml"), list);
+    let regression = StagePlan {
+        step: StepName::Regression,
+        ..prepared.plan.due().next().unwrap().clone()
+    };
+    let variables = directory.environment(&prepared.plan, &regression, Event::Started);
+    assert!(variables["PILOTAGE_QUARANTINE"].ends_with("/quarantine.yaml"));
+}
+
+#[test]
 fn a_plan_reads_back_as_it_was_written_and_says_when_it_was_changed() {
     let world = World::new();
     let out = world.folder.path().join("plan");
@@ -43,7 +75,7 @@ fn a_plan_reads_back_as_it_was_written_and_says_when_it_was_changed() {
     assert_eq!(
         steps,
         ["notify", "deploy", "healthcheck", "notify"],
-        "smoke is not in this version"
+        "the descriptor has nothing to smoke"
     );
     assert!(read("3-healthcheck.env").contains("PILOTAGE_DESCRIPTOR=/"));
     assert!(read("5-notify.env").contains("PILOTAGE_EVENT=succeeded\n"));

@@ -122,7 +122,7 @@ async fn a_failed_check_behind_the_switch_goes_back_where_the_environment_has_on
     let told = text(&ends, "prod", "shop");
     assert!(told.contains("switched back to 1.0.0"), "{told}");
     assert!(
-        told.contains("smoke is skipped: this version of Pilotage does not have it yet"),
+        told.contains("smoke is skipped: the descriptor has no smoke requests"),
         "{told}"
     );
 }
