@@ -10,7 +10,7 @@ use pilotage_diagnostic::{nearest, printable};
 use pilotage_outcome::Fault;
 
 /// The steps of this version, with what each one does.
-const STEPS: [(&str, &str); 5] = [
+const STEPS: [(&str, &str); 7] = [
     ("deploy", "Make one service equal to its descriptor"),
     (
         "git-monitor",
@@ -18,11 +18,13 @@ const STEPS: [(&str, &str); 5] = [
     ),
     ("healthcheck", "Ask endpoints until they answer well"),
     ("notify", "Tell people, on the console and in Slack"),
+    ("regression", "Run a test suite against a release"),
     ("release", "One release from begin to finish"),
+    ("smoke", "Send the requests of users after a release"),
 ];
 
 /// Steps that a later version has.
-const LATER: [&str; 5] = ["smoke", "regression", "promote", "report", "seal"];
+const LATER: [&str; 3] = ["promote", "report", "seal"];
 
 /// Our own commands, for suggestions.
 const OWN: [&str; 5] = ["init", "check", "why", "schema", "help"];

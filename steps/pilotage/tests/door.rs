@@ -121,10 +121,12 @@ fn a_step_gets_the_signals() {
 
 #[test]
 fn what_is_no_step_is_said() {
-    let output = pilotage("smoke --env qa").run();
+    let output = pilotage("promote --env qa").run();
     assert_eq!(output.code, Some(2), "{output}");
     assert!(
-        output.stderr.contains("`pilotage smoke` is not in this version"),
+        output
+            .stderr
+            .contains("`pilotage promote` is not in this version"),
         "{output}"
     );
 
