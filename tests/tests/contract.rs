@@ -18,6 +18,8 @@ const SHOP: &str = "version: \"1.0.0\"\nimage: registry.example.com/shop\nkind: 
 fn table() -> Vec<Contract> {
     vec![
         healthcheck(),
+        smoke(),
+        regression(),
         deploy(),
         notify(),
         git_monitor(),
@@ -303,6 +305,72 @@ fn healthcheck() -> Contract {
                 world.refused()
             );
             Given::args([url.as_str(), "--timeout", "200ms"])
+        })),
+    }
+}
+
+fn smoke() -> Contract {
+    Contract {
+        name: "pilotage-smoke",
+        command: || Command::step("pilotage-smoke"),
+        verdict: Ok(|world: &World| {
+            let path = world.file("services/shop.yaml", SHOP);
+            Given::args(["--env", "qa", "--descriptor"]).arg(path)
+        }),
+        bad_descriptor: Ok(|world: &World| {
+            let path = world.file("services/shop.yaml", BAD_DESCRIPTOR);
+            Given::args(["--env", "qa", "--descriptor"]).arg(path)
+        }),
+        refused: Ok(|world: &World| Given::args([format!("http://{}/", world.refused())])),
+        lasting: Ok(Lasting {
+            situation: |world| {
+                let url = format!("http://{}/", world.silent());
+                Given::args([url.as_str(), "--try-timeout", "10m"])
+            },
+            begun: Begun::Connected,
+            at_deadline: 5,
+        }),
+        effect: Ok(|world: &World| Given::args([format!("http://{}/", world.silent())])),
+        secret: Ok(("PILOTAGE_SMOKE_TOKEN", |world: &World| {
+            let at = world.refused();
+            Given::args([format!("http://{at}/?key=xoxb-planted%2Fsecret%2Bvalue%2641")])
+        })),
+    }
+}
+
+/// A suite that is a script, granted.
+fn suite(world: &World, script: &str) -> Given {
+    let policy = POLICY.replace("first: deploy", "first: deploy, allow: {commands: true}");
+    let config = world.file("pilotage.yaml", &policy);
+    let descriptor = format!("{SHOP}regression: {{command: [sh, -c, {script:?}]}}\n");
+    let path = world.file("services/shop.yaml", &descriptor);
+    Given::args(["--env", "qa", "--config"])
+        .arg(config)
+        .arg("--descriptor")
+        .arg(path)
+}
+
+fn regression() -> Contract {
+    Contract {
+        name: "pilotage-regression",
+        command: || Command::step("pilotage-regression"),
+        verdict: Ok(|world: &World| {
+            let path = world.file("services/shop.yaml", SHOP);
+            Given::args(["--env", "qa", "--descriptor"]).arg(path)
+        }),
+        bad_descriptor: Ok(|world: &World| {
+            let path = world.file("services/shop.yaml", BAD_DESCRIPTOR);
+            Given::args(["--env", "qa", "--descriptor"]).arg(path)
+        }),
+        refused: Err("it connects to nobody itself; what its suite does is the suite's"),
+        lasting: Ok(Lasting {
+            situation: |world| suite(world, "echo begun; exec sleep 600"),
+            begun: Begun::Stderr("begun"),
+            at_deadline: 5,
+        }),
+        effect: Ok(|world: &World| suite(world, &format!("touch {}/effect", world.folder().display()))),
+        secret: Ok(("PILOTAGE_SUITE_TOKEN", |world: &World| {
+            suite(world, &format!("echo '{SECRET}'; exit 1"))
         })),
     }
 }
