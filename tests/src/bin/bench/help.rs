@@ -7,13 +7,15 @@ use crate::table::{Row, Unit};
 use crate::{Measured, world};
 
 /// The binaries of the house.
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 8] = [
     "pilotage",
     "pilotage-deploy",
     "pilotage-git-monitor",
     "pilotage-healthcheck",
     "pilotage-notify",
+    "pilotage-regression",
     "pilotage-release",
+    "pilotage-smoke",
 ];
 const TIMES: &str = "25";
 

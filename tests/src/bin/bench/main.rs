@@ -12,6 +12,7 @@
     reason = "a benchmark measures by the machine's own clock, and polls as users do"
 )]
 
+mod checks;
 mod decide;
 mod descriptors;
 mod help;
@@ -38,7 +39,7 @@ type Measure = fn(&Path) -> Measured;
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 /// The figures by name. Each gets a folder of its own that is removed afterwards.
-const FIGURES: [(&str, Measure); 7] = [
+const FIGURES: [(&str, Measure); 8] = [
     ("help", help::measure),
     ("descriptors", descriptors::measure),
     ("idle", idle::measure),
@@ -46,6 +47,7 @@ const FIGURES: [(&str, Measure); 7] = [
     ("release", release::measure),
     ("push", push::measure),
     ("race", race::measure),
+    ("checks", checks::measure),
 ];
 
 fn main() -> ExitCode {
