@@ -5,3 +5,4 @@ pub mod contract;
 pub mod gitserver;
 pub mod play;
 pub mod slack;
+pub mod sshserver;

@@ -39,8 +39,9 @@ const IMPURE: [&str; 8] = [
 ];
 
 /// Who alone may depend on a library directly.
-const WALLS: [(&str, &[&str]); 6] = [
+const WALLS: [(&str, &[&str]); 7] = [
     ("git2", &["pilotage-gitrepo", "pilotage-ledger"]),
+    ("russh", &["pilotage-gitrepo"]),
     ("reqwest", &["pilotage-http"]),
     ("slack-morphism", &["pilotage-notify"]),
     ("backoff", &["pilotage-retry"]),
@@ -48,7 +49,8 @@ const WALLS: [(&str, &[&str]); 6] = [
     ("clap", &["pilotage-step"]), // and the steps, whose args.rs is checked below
 ];
 
-const BANNED: [&str; 5] = [
+const BANNED: [&str; 6] = [
+    "libssh2-sys",
     "openssl-sys",
     "aws-lc-sys",
     "native-tls",

@@ -5,8 +5,8 @@ use git2::{ErrorCode, ObjectType, Oid};
 use pilotage_name::CommitId;
 use tokio::time::Instant;
 
-use crate::connection::Operation;
 use crate::lock::{FileLock, sweep};
+use crate::operation::Operation;
 use crate::remote::Reach;
 use crate::{Class, Error, Limits, Listing, RefName, RefPattern, Remote, Repository, fetch, machine};
 
@@ -171,8 +171,8 @@ impl Cache {
 
     fn download(&self, remote: &Remote, patterns: &[RefPattern]) -> Result<Listing, Error> {
         match remote.reach() {
-            Reach::Http(http) => {
-                let operation = Operation::start(http, self.limits.operation);
+            Reach::Server(server) => {
+                let operation = Operation::start(server, self.limits.operation);
                 match fetch::download(&self.git, &operation, patterns) {
                     // What libgit2 says of its own objects may be damage here.
                     Err(Error::Git { doing, source }) => Err(self.failed(doing, source)),
@@ -261,7 +261,7 @@ fn address(remote: &Remote) -> String {
             .unwrap_or_else(|_| path.clone())
             .display()
             .to_string(),
-        Reach::Http(_) => remote.url().to_string(),
+        Reach::Server(_) => remote.url().to_string(),
     }
 }
 

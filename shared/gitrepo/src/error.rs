@@ -25,6 +25,22 @@ pub enum Class {
     Local,
 }
 
+/// An SSH host that no file of known hosts holds, and what would make it known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the host of {url} is not known: it shows the key {kind} {fingerprint}")]
+pub struct UnknownHost {
+    /// The repository.
+    pub url: String,
+    /// The type of the key that it shows.
+    pub kind: String,
+    /// The fingerprint of that key.
+    pub fingerprint: String,
+    /// The line that would make it known.
+    pub line: String,
+    /// What to compare, and where the line belongs.
+    pub advice: String,
+}
+
 /// Why a repository could not be asked or told; reads well after "failed to …: ".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -37,6 +53,47 @@ pub enum Error {
         status: u16,
         /// Whether credentials were sent.
         credentials: bool,
+    },
+    /// An SSH server, or git behind it, does not take this key for this repository.
+    #[error("{url} denies access: {detail}")]
+    Denied {
+        /// The repository.
+        url: String,
+        /// What was refused, possibly in the server's words (printable).
+        detail: String,
+    },
+    /// An SSH server has to be asked and no key was named.
+    #[error("{url} can only be asked with a private key, and none was named")]
+    NoSshKey {
+        /// The repository.
+        url: String,
+    },
+    /// The private key cannot be used.
+    #[error("the private key {path} cannot be used: {detail}")]
+    SshKey {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The file of known hosts cannot be used.
+    #[error("the file of known hosts {path} cannot be used: {detail}")]
+    KnownHosts {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The host of an SSH server is not known, so nothing was sent to it.
+    #[error("{0}")]
+    HostUnknown(Box<UnknownHost>),
+    /// The host of an SSH server may not be believed, so nothing was sent to it.
+    #[error("NOT CONNECTED to {url}: {detail}")]
+    HostRefused {
+        /// The repository.
+        url: String,
+        /// Why.
+        detail: String,
     },
     /// There is no repository at this place.
     #[error("there is no git repository at {url}")]
@@ -192,16 +249,21 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Auth { .. } => Class::Auth,
+            Self::Auth { .. } | Self::Denied { .. } => Class::Auth,
             Self::NoRepository { .. } | Self::NoCommit { .. } | Self::EmptyListing { .. } => Class::NotFound,
-            Self::Unavailable { .. } | Self::Status { .. } | Self::NotGit { .. } => Class::Unavailable,
+            Self::Unavailable { .. } | Self::Status { .. } | Self::NotGit { .. } | Self::HostUnknown(_) => {
+                Class::Unavailable
+            }
             Self::Deadline { .. } => Class::Deadline,
-            Self::Refused { .. } | Self::NotFastForward { .. } => Class::Refused,
+            Self::Refused { .. } | Self::NotFastForward { .. } | Self::HostRefused { .. } => Class::Refused,
             Self::Shallow { .. } => Class::Shallow,
             Self::Corrupt { .. } | Self::TooLarge { .. } => Class::Corrupt,
             Self::Path { .. }
             | Self::RefName { .. }
             | Self::Http { .. }
+            | Self::NoSshKey { .. }
+            | Self::SshKey { .. }
+            | Self::KnownHosts { .. }
             | Self::Twice { .. }
             | Self::Signing { .. } => Class::Usage,
             Self::Locked { .. } | Self::Disk { .. } | Self::Git { .. } => Class::Local,
@@ -215,6 +277,12 @@ impl Error {
             Self::Status { status, .. } => *status == 429 || *status >= 500,
             Self::Unavailable { .. } | Self::Deadline { .. } | Self::Locked { .. } => true,
             Self::Auth { .. }
+            | Self::Denied { .. }
+            | Self::NoSshKey { .. }
+            | Self::SshKey { .. }
+            | Self::KnownHosts { .. }
+            | Self::HostUnknown(_)
+            | Self::HostRefused { .. }
             | Self::NoRepository { .. }
             | Self::NoCommit { .. }
             | Self::EmptyListing { .. }
@@ -236,8 +304,9 @@ impl Error {
 
     /// What a person can do about it.
     #[must_use]
-    pub fn help(&self) -> Option<&'static str> {
+    pub fn help(&self) -> Option<&str> {
         match self {
+            Self::HostUnknown(host) => Some(&host.advice),
             Self::Auth {
                 credentials: true, ..
             } => Some(
@@ -246,6 +315,15 @@ impl Error {
             Self::Auth {
                 credentials: false, ..
             } => Some("give PILOTAGE_GIT_USER and PILOTAGE_GIT_PASSWORD (or PILOTAGE_GIT_PASSWORD_FILE)"),
+            Self::Denied { .. } => Some(
+                "register the key's public half with the server, as a deploy key that may read (and for the ledger write) this repository, and check the user in the address",
+            ),
+            Self::NoSshKey { .. } => Some(
+                "name it by --ssh-key FILE (or PILOTAGE_SSH_KEY); nothing is taken from ~/.ssh or an agent",
+            ),
+            Self::HostRefused { .. } => Some(
+                "somebody may be in between; ask the server's administrators whether its key was renewed, and change the file of known hosts only then",
+            ),
             Self::NoRepository { .. } => Some(
                 "check the address; many servers also answer so when the credentials may not see the repository",
             ),
@@ -270,7 +348,9 @@ impl Error {
                 Some("a cache may be deleted and is built anew; a repository needs `git fsck`")
             }
             Self::Locked { .. } => Some("wait for the other process to end"),
-            Self::Path { .. }
+            Self::SshKey { .. }
+            | Self::KnownHosts { .. }
+            | Self::Path { .. }
             | Self::RefName { .. }
             | Self::Disk { .. }
             | Self::Http { .. }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::connection::Operation;
+use crate::operation::Operation;
 use crate::{Error, Listing, RefPattern, transport};
 
 /// Brings the objects of the refs that the patterns mean into `git`, moving no ref, and says where those refs are.
@@ -11,7 +11,7 @@ pub(crate) fn download(
 ) -> Result<Listing, Error> {
     let over = Arc::clone(operation);
     let listing = transport::over(operation, || {
-        download_from(git, &operation.url(), patterns, move || over.is_over())
+        download_from(git, &operation.transport_url(), patterns, move || over.is_over())
     });
     listing.map_err(|error| operation.failed("fetch", error))
 }
@@ -45,4 +45,20 @@ pub(crate) fn download_from(
     }
     remote.disconnect()?;
     Ok(listing)
+}
+
+/// Lists by protocol version 0, where the server sends every ref it has.
+pub(crate) fn advertised(operation: &Arc<Operation>, patterns: &[RefPattern]) -> Result<Listing, Error> {
+    let failed = |error| operation.failed("list the refs", error);
+    transport::over(operation, || {
+        let mut remote = git2::Remote::create_detached(operation.transport_url()).map_err(failed)?;
+        let connection = remote
+            .connect_auth(git2::Direction::Fetch, None, None)
+            .map_err(failed)?;
+        let mut listing = Listing::empty(patterns);
+        for head in connection.list().map_err(failed)? {
+            listing.take(head.name().as_bytes(), &head.oid().to_string());
+        }
+        Ok(listing)
+    })
 }

@@ -39,7 +39,7 @@ pub(crate) fn runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| {
         let built = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
-            .thread_name("gitrepo-http")
+            .thread_name("gitrepo-network")
             .enable_all()
             .build();
         match built {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pilotage_name::CommitId;
 use tokio::time::Instant;
 
-use crate::connection::{Http, Operation};
+use crate::operation::{Operation, Server};
 use crate::repository::commit_id;
 use crate::{Error, Listing, RefName, RefPattern, Remote, Repository, fetch, transport};
 
@@ -62,10 +62,10 @@ pub(crate) fn check(from: &Repository, updates: &[RefUpdate]) -> Result<(), Erro
 /// How often a push is sent again when its reply was lost and the refs show that nothing happened.
 const TRIES: usize = 3;
 
-/// One push over HTTP, until every update has its result.
+/// One push over a network, until every update has its result.
 pub(crate) struct Push<'a> {
     remote: &'a Remote,
-    http: &'a Arc<Http>,
+    server: &'a Server,
     from: &'a Repository,
     updates: &'a [RefUpdate],
     results: Vec<Option<UpdateResult>>,
@@ -82,13 +82,13 @@ enum Sent {
 impl<'a> Push<'a> {
     pub(crate) fn new(
         remote: &'a Remote,
-        http: &'a Arc<Http>,
+        server: &'a Server,
         from: &'a Repository,
         updates: &'a [RefUpdate],
     ) -> Self {
         Self {
             remote,
-            http,
+            server,
             from,
             updates,
             results: vec![None; updates.len()],
@@ -100,7 +100,7 @@ impl<'a> Push<'a> {
         let mut lost: Option<Error> = None;
         let mut tries = 0;
         while self.results.iter().any(Option::is_none) {
-            let operation = Operation::start(self.http, end.saturating_duration_since(Instant::now()));
+            let operation = Operation::start(self.server, end.saturating_duration_since(Instant::now()));
             match self.send(&operation) {
                 Ok(Sent::Differs(actual)) => self.sort_out(&actual, lost.is_some())?,
                 Ok(Sent::Told(words)) => self.hear(&words)?,
@@ -178,7 +178,7 @@ impl<'a> Push<'a> {
         let mut options = git2::PushOptions::new();
         options.remote_callbacks(callbacks);
         let pushed = transport::over(operation, || {
-            let mut remote = self.from.git.remote_anonymous(&operation.url())?;
+            let mut remote = self.from.git.remote_anonymous(&operation.transport_url())?;
             remote.push(&refspecs, Some(&mut options))
         });
         drop(options);
@@ -236,7 +236,7 @@ impl<'a> Push<'a> {
 
     fn builds_on(&self, update: &RefUpdate, actual: &CommitId) -> Result<bool, Error> {
         if !self.from.has_commit(actual) {
-            let operation = Operation::start(self.http, self.remote.limits().silence);
+            let operation = Operation::start(self.server, self.remote.limits().silence);
             let pattern = RefPattern::exact(&update.name);
             fetch::download(&self.from.git, &operation, &[pattern])?;
         }
@@ -306,7 +306,9 @@ impl<'a> Push<'a> {
 /// Whether the server has answered the push as a whole: then nothing of it happened and nothing is unclear.
 fn is_answer(error: &Error) -> bool {
     match error {
-        Error::Auth { .. } | Error::NoRepository { .. } | Error::Refused { .. } => true,
+        Error::Auth { .. } | Error::Denied { .. } | Error::NoRepository { .. } | Error::Refused { .. } => {
+            true
+        }
         Error::Status { status, .. } => *status < 500,
         _ => false,
     }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use pilotage_http::{Credentials, HttpSettings};
 
-use crate::connection::{Http, Operation};
+use crate::http::Http;
+use crate::operation::{Operation, Server};
+use crate::ssh::{Ssh, SshSettings};
 use crate::{
-    Error, Listing, RefPattern, RefUpdate, RemoteUrl, Repository, UpdateResult, local, ls_refs, machine,
-    push, transport,
+    Error, Listing, RefPattern, RefUpdate, RemoteUrl, Repository, UpdateResult, local, machine, push,
 };
 
 /// How long and how much a remote may take.
@@ -36,7 +37,7 @@ impl Default for Limits {
 /// What was asked over the network since the remote was opened; bodies only, without headers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Requests sent.
+    /// Requests sent; over SSH, programs started on the server.
     pub requests: u64,
     /// Bytes sent.
     pub sent: u64,
@@ -67,7 +68,7 @@ pub(crate) enum Reach {
     /// A directory of this machine.
     Path(PathBuf),
     /// A server.
-    Http(Arc<Http>),
+    Server(Server),
 }
 
 impl Remote {
@@ -83,15 +84,15 @@ impl Remote {
     ) -> Result<Self, Error> {
         machine::prepare();
         let meter = Arc::<Meter>::default();
-        let reach = match (url.path(), url.http()) {
-            (_, Some(http)) => Reach::Http(Arc::new(Http::new(
-                http,
-                settings,
-                credentials,
-                limits,
-                Arc::clone(&meter),
-            )?)),
-            (path, None) => Reach::Path(path.unwrap_or(Path::new(".")).to_owned()),
+        let reach = if let Some(http) = url.http() {
+            let http = Http::new(http, settings, credentials, limits, Arc::clone(&meter))?;
+            Reach::Server(Server::Http(Arc::new(http)))
+        } else if let Some(address) = url.ssh() {
+            let (timeout, meter) = (settings.connect_timeout, Arc::clone(&meter));
+            let ssh = Ssh::new(address, SshSettings::default(), timeout, limits, meter);
+            Reach::Server(Server::Ssh(Arc::new(ssh)))
+        } else {
+            Reach::Path(url.path().unwrap_or(Path::new(".")).to_owned())
         };
         Ok(Self {
             url,
@@ -99,6 +100,16 @@ impl Remote {
             reach,
             meter,
         })
+    }
+
+    /// Who we are to an SSH server and which hosts are believed. Without this no SSH server is asked anything; other
+    /// addresses do not need it.
+    #[must_use]
+    pub fn with_ssh(mut self, settings: &SshSettings) -> Self {
+        if let Reach::Server(Server::Ssh(ssh)) = &self.reach {
+            self.reach = Reach::Server(Server::Ssh(Arc::new(ssh.with_settings(settings.clone()))));
+        }
+        self
     }
 
     /// Prepares to reach a repository on this machine.
@@ -129,7 +140,7 @@ impl Remote {
         }
     }
 
-    /// The refs that the patterns mean, as they are now: over HTTP one request. An answer that holds none of them is
+    /// The refs that the patterns mean, as they are now: over HTTP one request, over SSH one channel. An answer that holds none of them is
     /// an error ([`Error::EmptyListing`]), never to be read as "deleted".
     pub fn list(&self, patterns: &[&str]) -> Result<Listing, Error> {
         let listing = self.list_or_empty(patterns)?;
@@ -150,7 +161,7 @@ impl Remote {
     /// Moves refs, each by compare-and-swap and independently of the others, in one push. The objects are taken from
     /// `from`. One result per update, in their order.
     ///
-    /// Over HTTP the server compares; a repository on this machine is written directly, without its hooks. A reply
+    /// Over a network the server compares; a repository on this machine is written directly, without its hooks. A reply
     /// that was lost is settled by reading the refs again.
     pub fn push(&self, from: &Repository, updates: &[RefUpdate]) -> Result<Vec<UpdateResult>, Error> {
         push::check(from, updates)?;
@@ -159,7 +170,7 @@ impl Remote {
         }
         match &self.reach {
             Reach::Path(path) => local::push(path, from, updates, self.limits.silence),
-            Reach::Http(http) => push::Push::new(self, http, from, updates).run(),
+            Reach::Server(server) => push::Push::new(self, server, from, updates).run(),
         }
     }
 
@@ -174,42 +185,13 @@ impl Remote {
     pub(crate) fn list_within(&self, patterns: &[RefPattern], allowed: Duration) -> Result<Listing, Error> {
         match &self.reach {
             Reach::Path(path) => Repository::open(path)?.refs_matching(patterns),
-            Reach::Http(http) => list_over_http(http, patterns, allowed),
+            Reach::Server(server) => {
+                let operation = Operation::start(server, allowed);
+                match server {
+                    Server::Http(http) => http.list(&operation, patterns),
+                    Server::Ssh(ssh) => ssh.list(&operation, patterns),
+                }
+            }
         }
     }
-}
-
-fn list_over_http(http: &Arc<Http>, patterns: &[RefPattern], allowed: Duration) -> Result<Listing, Error> {
-    let operation = Operation::start(http, allowed);
-    if !http.only_v0.load(Ordering::Relaxed)
-        && let Some(bytes) = operation.ls_refs(ls_refs::request(patterns))?
-    {
-        match ls_refs::answer(&bytes, patterns) {
-            ls_refs::Answer::Listed(listing) => return Ok(listing),
-            ls_refs::Answer::Refused(detail) => return Err(operation.refused(detail)),
-            ls_refs::Answer::Other => {}
-        }
-    }
-    let listing = list_v0(&operation, patterns)?;
-    // Remembered only now: an address that answers neither way says nothing about versions.
-    if !operation.learned_address() {
-        http.only_v0.store(true, Ordering::Relaxed);
-    }
-    Ok(listing)
-}
-
-/// Lists by protocol version 0, where the server sends every ref it has.
-fn list_v0(operation: &Arc<Operation>, patterns: &[RefPattern]) -> Result<Listing, Error> {
-    let failed = |error| operation.failed("list the refs", error);
-    transport::over(operation, || {
-        let mut remote = git2::Remote::create_detached(operation.url()).map_err(failed)?;
-        let connection = remote
-            .connect_auth(git2::Direction::Fetch, None, None)
-            .map_err(failed)?;
-        let mut listing = Listing::empty(patterns);
-        for head in connection.list().map_err(failed)? {
-            listing.take(head.name().as_bytes(), &head.oid().to_string());
-        }
-        Ok(listing)
-    })
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
 
-use crate::connection::{Answer, Operation};
+use crate::http::{Answer, Http};
+use crate::operation::{Operation, Server};
 
 thread_local! {
     /// The operation that libgit2 is running on this thread. libgit2 creates transports on the thread of the call and
@@ -24,24 +25,24 @@ pub(crate) fn over<T>(operation: &Arc<Operation>, work: impl FnOnce() -> T) -> T
     work()
 }
 
-/// Makes libgit2 speak HTTP through the house's client. Called once per process.
+/// Makes libgit2 speak HTTP and SSH through this crate. Called once per process.
 #[expect(
     unsafe_code,
     reason = "libgit2's table of transports is process-wide; the caller's `Once` guards it"
 )]
 pub(crate) fn register() {
-    for scheme in ["http", "https"] {
+    for (scheme, stateless) in [("http", true), ("https", true), ("ssh", false)] {
         // SAFETY: called from one `Once`, before any transport of this process is created here.
         let registered = unsafe {
-            git2::transport::register(scheme, |remote| {
+            git2::transport::register(scheme, move |remote| {
                 let operation = CURRENT.with_borrow(Clone::clone).ok_or_else(|| {
-                    git2::Error::from_str("HTTP is only spoken inside an operation of this crate")
+                    git2::Error::from_str("a network is only spoken to inside an operation of this crate")
                 })?;
-                Transport::smart(remote, true, Subtransport { operation })
+                Transport::smart(remote, stateless, Subtransport { operation })
             })
         };
         if let Err(error) = registered {
-            tracing::warn!(%error, scheme, "the HTTP transport could not be registered");
+            tracing::warn!(%error, scheme, "a transport could not be registered");
         }
     }
 }
@@ -52,24 +53,49 @@ struct Subtransport {
 
 impl SmartSubtransport for Subtransport {
     fn action(&self, _url: &str, service: Service) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
-        let operation = Arc::clone(&self.operation);
-        let listed = |service| {
-            operation.advertisement(service).map_err(|error| {
-                let text = git2::Error::from_str(&error.to_string().replace('\0', " "));
-                operation.note(error);
-                text
-            })
-        };
-        Ok(match service {
-            Service::UploadPackLs => Box::new(Listed(listed("git-upload-pack")?)),
-            Service::ReceivePackLs => Box::new(Listed(listed("git-receive-pack")?)),
-            Service::UploadPack => Box::new(Exchange::new(operation, "git-upload-pack")),
-            Service::ReceivePack => Box::new(Exchange::new(operation, "git-receive-pack")),
-        })
+        match &self.operation.server {
+            Server::Http(http) => self.over_http(http, service),
+            // The advertisement and what follows it are one stream, which libgit2 keeps.
+            Server::Ssh(ssh) => {
+                let program = match service {
+                    Service::UploadPackLs | Service::UploadPack => "git-upload-pack",
+                    Service::ReceivePackLs | Service::ReceivePack => "git-receive-pack",
+                };
+                let channel = ssh.run(&self.operation, program, false);
+                Ok(Box::new(channel.map_err(|error| self.failed(error))?))
+            }
+        }
     }
 
     fn close(&self) -> Result<(), git2::Error> {
         Ok(())
+    }
+}
+
+impl Subtransport {
+    fn over_http(
+        &self,
+        http: &Arc<Http>,
+        service: Service,
+    ) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
+        let listed = |service| {
+            let answer = http.advertisement(&self.operation, service);
+            answer.map_err(|error| self.failed(error))
+        };
+        let exchange = |service| Exchange::new(http, &self.operation, service);
+        Ok(match service {
+            Service::UploadPackLs => Box::new(Listed(listed("git-upload-pack")?)),
+            Service::ReceivePackLs => Box::new(Listed(listed("git-receive-pack")?)),
+            Service::UploadPack => Box::new(exchange("git-upload-pack")),
+            Service::ReceivePack => Box::new(exchange("git-receive-pack")),
+        })
+    }
+
+    /// Keeps the error with its type and gives libgit2 its text.
+    fn failed(&self, error: crate::Error) -> git2::Error {
+        let text = git2::Error::from_str(&error.to_string().replace('\0', " "));
+        self.operation.note(error);
+        text
     }
 }
 
@@ -94,6 +120,7 @@ impl Write for Listed {
 
 /// One request and its answer: everything is written before the first byte is read.
 struct Exchange {
+    http: Arc<Http>,
     operation: Arc<Operation>,
     service: &'static str,
     request: Vec<u8>,
@@ -101,9 +128,10 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn new(operation: Arc<Operation>, service: &'static str) -> Self {
+    fn new(http: &Arc<Http>, operation: &Arc<Operation>, service: &'static str) -> Self {
         Self {
-            operation,
+            http: Arc::clone(http),
+            operation: Arc::clone(operation),
             service,
             request: Vec::new(),
             answer: None,
@@ -128,11 +156,14 @@ impl Read for Exchange {
             Some(answer) => answer,
             none => {
                 let request = std::mem::take(&mut self.request);
-                let answer = self.operation.call(self.service, request).map_err(|error| {
-                    let text = error.to_string().replace('\0', " ");
-                    self.operation.note(error);
-                    io::Error::other(text)
-                })?;
+                let answer = self
+                    .http
+                    .call(&self.operation, self.service, request)
+                    .map_err(|error| {
+                        let text = error.to_string().replace('\0', " ");
+                        self.operation.note(error);
+                        io::Error::other(text)
+                    })?;
                 none.insert(answer)
             }
         };

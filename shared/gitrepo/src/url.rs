@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use url::Url;
 
+use crate::SshAddress;
+
 /// Why a text is no address of a repository; reads well after "`x`: ".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
@@ -17,10 +19,16 @@ pub enum UrlError {
     #[error("it holds credentials; give them by PILOTAGE_GIT_USER and PILOTAGE_GIT_PASSWORD(_FILE) instead")]
     Credentials,
     /// A scheme that is not spoken here.
-    #[error("`{scheme}` is not supported; use a path, file://, http:// or https://")]
+    #[error("`{scheme}` is not supported; use a path, file://, http://, https:// or ssh://")]
     Scheme {
         /// The scheme.
         scheme: String,
+    },
+    /// A host and a path, as ssh's short form has them, but no user.
+    #[error("it could be a path or the short form of ssh; write `./{text}` or `user@{text}`")]
+    Ambiguous {
+        /// The text as given.
+        text: String,
     },
     /// A query or a fragment, which no repository has.
     #[error("it has a query or a fragment")]
@@ -33,7 +41,8 @@ pub enum UrlError {
     },
 }
 
-/// Where a repository is: a path, `file://`, `http://` or `https://`. Holds no credentials, so it may be shown.
+/// Where a repository is: a path, `file://`, `http://`, `https://`, `ssh://` or ssh's short form `user@host:path`. Holds
+/// no password, so it may be shown.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RemoteUrl(Place);
 
@@ -41,6 +50,7 @@ pub struct RemoteUrl(Place);
 enum Place {
     Path(PathBuf),
     Http(Url),
+    Ssh(SshAddress),
 }
 
 impl RemoteUrl {
@@ -55,7 +65,7 @@ impl RemoteUrl {
     pub fn path(&self) -> Option<&Path> {
         match &self.0 {
             Place::Path(path) => Some(path),
-            Place::Http(_) => None,
+            Place::Http(_) | Place::Ssh(_) => None,
         }
     }
 
@@ -63,8 +73,17 @@ impl RemoteUrl {
     #[must_use]
     pub fn http(&self) -> Option<&Url> {
         match &self.0 {
-            Place::Path(_) => None,
             Place::Http(url) => Some(url),
+            Place::Path(_) | Place::Ssh(_) => None,
+        }
+    }
+
+    /// The place on an SSH server, when the repository is asked that way.
+    #[must_use]
+    pub fn ssh(&self) -> Option<&SshAddress> {
+        match &self.0 {
+            Place::Ssh(address) => Some(address),
+            Place::Path(_) | Place::Http(_) => None,
         }
     }
 }
@@ -86,22 +105,26 @@ impl FromStr for RemoteUrl {
         }
         let Some((scheme, _)) = text.split_once("://") else {
             // `git@host:path` is ssh's short form; a path with a colon can be written as `./a:b`.
-            if let Some((host, _)) = text.split_once(':')
-                && !host.contains('/')
-            {
-                return Err(UrlError::Scheme {
-                    scheme: "ssh".to_owned(),
-                });
+            if let Some((place, path)) = split_short(text) {
+                let Some((user, host)) = place.rsplit_once('@') else {
+                    return Err(UrlError::Ambiguous {
+                        text: text.to_owned(),
+                    });
+                };
+                return SshAddress::from_short(user, host, path).map(|address| Self(Place::Ssh(address)));
             }
             return Ok(Self(Place::Path(PathBuf::from(text))));
         };
         let scheme = scheme.to_ascii_lowercase();
-        if !matches!(scheme.as_str(), "file" | "http" | "https") {
+        if !matches!(scheme.as_str(), "file" | "http" | "https" | "ssh") {
             return Err(UrlError::Scheme { scheme });
         }
         let mut url = Url::parse(text).map_err(|error| UrlError::Malformed {
             detail: error.to_string(),
         })?;
+        if scheme == "ssh" {
+            return SshAddress::from_url(&url).map(|address| Self(Place::Ssh(address)));
+        }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(UrlError::Credentials);
         }
@@ -122,11 +145,24 @@ impl FromStr for RemoteUrl {
     }
 }
 
+/// What stands before and after the colon of ssh's short form, when the text has one before its first slash.
+fn split_short(text: &str) -> Option<(&str, &str)> {
+    // The colons of an IPv6 address are not it.
+    let from = match (text.find("@["), text.find(']')) {
+        (Some(open), Some(close)) if open < close => close,
+        _ => 0,
+    };
+    let at = from + text[from..].find(':')?;
+    let (place, path) = (&text[..at], &text[at + 1..]);
+    (!place.contains('/')).then_some((place, path))
+}
+
 impl fmt::Display for RemoteUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Place::Path(path) => write!(f, "{}", path.display()),
             Place::Http(url) => f.write_str(url.as_str()),
+            Place::Ssh(address) => address.fmt(f),
         }
     }
 }
@@ -154,8 +190,11 @@ mod tests {
         assert_eq!(error("https://u:p@host/x"), UrlError::Credentials);
         assert_eq!(error("https://token@host/x"), UrlError::Credentials);
         assert_eq!(error("https://host/x?y=1"), UrlError::Query);
-        for text in ["git@host:x", "ssh://host/x", "ext::sh -c id", "git://host/x"] {
+        for text in ["git://host/x", "git+ssh://host/x"] {
             assert!(matches!(error(text), UrlError::Scheme { .. }), "{text}");
+        }
+        for text in ["ext::sh -c id", "host:x", "C:\\x"] {
+            assert!(matches!(error(text), UrlError::Ambiguous { .. }), "{text}");
         }
         assert!(matches!(error("/a\u{1b}[2J"), UrlError::Malformed { .. }));
         assert!(!error("https://u:secret@host/x").to_string().contains("secret"));

@@ -48,7 +48,11 @@ fn a_first_fetch_brings_everything_and_the_next_asks_only_the_listing() {
 #[test]
 fn moves_deletions_and_rewrites_are_told_and_old_commits_stay_readable() {
     let world = filled();
-    for (way, remote) in [("http", world.http()), ("path", world.path())] {
+    for (way, remote) in [
+        ("http", world.http()),
+        ("path", world.path()),
+        ("ssh", world.ssh()),
+    ] {
         world.bare.git(&["branch", "--force", "stage", "qa"]);
         let mut cache = world.cache(&remote);
         cache.fetch(&remote, &ALL).unwrap();

@@ -1,7 +1,7 @@
 use pilotage_gitrepo::{Class, Error};
 use pilotage_tests::gitserver::{Asked, Fault, NewCommit};
 
-use crate::world::{World, limits, name, remote};
+use crate::world::{World, limits, name, remote, ssh_settings};
 
 const ENVIRONMENTS: [&str; 3] = ["refs/heads/qa", "refs/heads/stage", "refs/heads/prod"];
 
@@ -129,8 +129,10 @@ fn there_must_be_a_repository() {
         world.server.url("other.git"),
         world.directory.path().join("other").display().to_string(),
     ];
-    for place in places {
-        let error = remote(&place, None, limits()).list(&ENVIRONMENTS).unwrap_err();
+    let ssh = world.sshd().url(&world.directory.path().join("other.git"));
+    for place in places.into_iter().chain([ssh]) {
+        let remote = remote(&place, None, limits()).with_ssh(&ssh_settings(world.sshd()));
+        let error = remote.list(&ENVIRONMENTS).unwrap_err();
         assert!(matches!(error, Error::NoRepository { .. }), "{place}: {error}");
         assert!(error.help().is_some());
     }

@@ -1,4 +1,5 @@
-//! The whole room against real git: the `git` program makes the repositories, `git http-backend` serves them.
+//! The whole room against real git: the `git` program makes the repositories, `git http-backend`
+//! and a real sshd serve them.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,5 +15,6 @@ mod pushing;
 mod racing;
 mod reading;
 mod signing;
+mod ssh;
 mod trouble;
 mod world;

@@ -14,7 +14,7 @@ fn filled() -> World {
 
 #[test]
 fn refs_are_made_moved_and_compared_each_for_itself() {
-    for way in 0..3 {
+    for way in 0..4 {
         let world = filled();
         let (way, remote) = world.ways().into_iter().nth(way).unwrap();
         let mut cache = world.cache(&remote);
@@ -59,7 +59,7 @@ fn refs_are_made_moved_and_compared_each_for_itself() {
 
 #[test]
 fn branches_go_forward_only() {
-    for way in 0..2 {
+    for way in 0..3 {
         let world = filled();
         let (way, remote) = world.ways().into_iter().nth(way).unwrap();
         let mut cache = world.cache(&remote);
@@ -109,7 +109,7 @@ fn a_whole_history_can_be_brought_to_an_empty_repository() {
     let mut cache = source.cache(&remote);
     cache.fetch(&remote, &["refs/heads/"]).unwrap();
     let tip = source.id("main");
-    for way in 0..2 {
+    for way in 0..3 {
         let world = World::new();
         let (way, remote) = world.ways().into_iter().nth(way).unwrap();
         let updates = [
@@ -193,7 +193,7 @@ fn a_branch_that_somebody_has_checked_out_is_left_alone() {
 
 #[test]
 fn a_name_in_the_way_is_a_refusal() {
-    for way in 0..2 {
+    for way in 0..3 {
         let world = filled();
         let (way, remote) = world.ways().into_iter().nth(way).unwrap();
         let cache = world.cache(&remote);

@@ -71,3 +71,8 @@ fn one_writer_wins_each_round_over_http() {
 fn one_writer_wins_each_round_on_a_path() {
     race(1);
 }
+
+#[test]
+fn one_writer_wins_each_round_over_ssh() {
+    race(2);
+}

@@ -1,19 +1,24 @@
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pilotage_gitrepo::{Cache, Edit, Limits, NewCommit, Person, RefName, RefUpdate, Remote, Repository};
+use pilotage_gitrepo::{
+    Cache, Edit, Limits, NewCommit, Person, RefName, RefUpdate, Remote, Repository, SshSettings,
+};
 use pilotage_http::{Credentials, HttpSettings};
 use pilotage_name::CommitId;
 use pilotage_secret::Secret;
 use pilotage_tests::gitserver::{BareRepository, GitServer};
+use pilotage_tests::sshserver::SshServer;
 use tempfile::TempDir;
 
-/// One bare repository, reachable by path and over HTTP, and a place for caches.
+/// One bare repository, reachable by path, over HTTP and over SSH, and a place for caches.
 pub(crate) struct World {
     pub(crate) directory: TempDir,
     pub(crate) bare: BareRepository,
     pub(crate) server: GitServer,
+    sshd: OnceLock<SshServer>,
 }
 
 impl World {
@@ -25,6 +30,7 @@ impl World {
             directory,
             bare,
             server,
+            sshd: OnceLock::new(),
         }
     }
 
@@ -36,16 +42,31 @@ impl World {
         remote(&self.server.url("env.git"), None, limits())
     }
 
+    /// The SSH server, started when it is first asked for.
+    pub(crate) fn sshd(&self) -> &SshServer {
+        self.sshd.get_or_init(SshServer::start)
+    }
+
+    pub(crate) fn ssh(&self) -> Remote {
+        self.ssh_within(limits())
+    }
+
+    pub(crate) fn ssh_within(&self, limits: Limits) -> Remote {
+        let url = self.sshd().url(self.bare.path());
+        remote(&url, None, limits).with_ssh(&ssh_settings(self.sshd()))
+    }
+
     pub(crate) fn path(&self) -> Remote {
         remote(self.bare.path().to_str().unwrap(), None, limits())
     }
 
     /// The same repository by every way there is.
-    pub(crate) fn ways(&self) -> [(&'static str, Remote); 3] {
+    pub(crate) fn ways(&self) -> [(&'static str, Remote); 4] {
         let file = format!("file://{}", self.bare.path().display());
         [
             ("http", self.http()),
             ("path", self.path()),
+            ("ssh", self.ssh()),
             ("file", remote(&file, None, limits())),
         ]
     }
@@ -56,6 +77,14 @@ impl World {
 
     pub(crate) fn id(&self, expression: &str) -> CommitId {
         id(&self.bare.id(expression))
+    }
+}
+
+pub(crate) fn ssh_settings(server: &SshServer) -> SshSettings {
+    SshSettings {
+        key: Some(server.key()),
+        known_hosts: Some(server.known_hosts()),
+        ..SshSettings::default()
     }
 }
 

@@ -1,7 +1,6 @@
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use pilotage_http::reqwest::header::{
@@ -9,11 +8,11 @@ use pilotage_http::reqwest::header::{
 };
 use pilotage_http::reqwest::{Client, Method, Response, StatusCode};
 use pilotage_http::{Credentials, Failure, HttpSettings};
-use tokio::time::Instant;
 use url::Url;
 
+use crate::operation::Operation;
 use crate::remote::Meter;
-use crate::{Error, Limits, machine};
+use crate::{Error, Limits, Listing, RefPattern, fetch, ls_refs};
 
 /// Redirects followed for one listing; servers use one or two.
 const REDIRECTS: usize = 5;
@@ -26,10 +25,10 @@ pub(crate) struct Http {
     /// Where a redirect has led; later requests go there at once.
     moved: Mutex<Option<Url>>,
     credentials: Option<Credentials>,
-    limits: Limits,
-    meter: Arc<Meter>,
+    pub(crate) limits: Limits,
+    pub(crate) meter: Arc<Meter>,
     /// Set when the server was seen not to speak protocol version 2.
-    pub(crate) only_v0: AtomicBool,
+    only_v0: AtomicBool,
 }
 
 impl Http {
@@ -63,165 +62,90 @@ impl Http {
         })
     }
 
+    /// The address as it was given.
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
     fn base(&self) -> Url {
         lock(&self.moved).clone().unwrap_or_else(|| self.url.clone())
     }
-}
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// One operation over HTTP with its hard end. Whatever goes wrong on the way is kept here with its type, because
-/// libgit2 keeps only the text of an error.
-#[derive(Debug)]
-pub(crate) struct Operation {
-    http: Arc<Http>,
-    deadline: Instant,
-    allowed: Duration,
-    trouble: Mutex<Option<Error>>,
-    /// Whether the request that changes something left this machine.
-    told: AtomicBool,
-    learned: AtomicBool,
-}
-
-impl Operation {
-    pub(crate) fn start(http: &Arc<Http>, allowed: Duration) -> Arc<Self> {
-        Arc::new(Self {
-            http: Arc::clone(http),
-            deadline: Instant::now() + allowed,
-            allowed,
-            trouble: Mutex::new(None),
-            told: AtomicBool::new(false),
-            learned: AtomicBool::new(false),
-        })
-    }
-
-    pub(crate) fn is_over(&self) -> bool {
-        Instant::now() >= self.deadline
-    }
-
-    /// Whether a push may have reached the server.
-    pub(crate) fn told(&self) -> bool {
-        self.told.load(Ordering::Relaxed)
-    }
-
-    /// The first thing that went wrong on the network, if anything did.
-    pub(crate) fn take_trouble(&self) -> Option<Error> {
-        lock(&self.trouble).take()
-    }
-
-    pub(crate) fn note(&self, error: Error) {
-        lock(&self.trouble).get_or_insert(error);
-    }
-
-    /// The address as it was given.
-    pub(crate) fn url(&self) -> String {
-        self.http.url.to_string()
-    }
-
-    /// Whether a redirect led to another address during this operation.
-    pub(crate) fn learned_address(&self) -> bool {
-        self.learned.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn refused(&self, detail: String) -> Error {
-        Error::Refused {
-            url: self.url(),
-            detail,
-        }
-    }
-
-    pub(crate) fn deadline_passed(&self) -> Error {
-        Error::Deadline {
-            url: self.url(),
-            seconds: self.allowed.as_secs(),
-        }
-    }
-
-    /// Gives an error of a libgit2 call over this operation its name.
-    pub(crate) fn failed(&self, doing: &'static str, source: git2::Error) -> Error {
-        use git2::ErrorClass;
-        if let Some(trouble) = self.take_trouble() {
-            return trouble;
-        }
-        if self.is_over() {
-            return self.deadline_passed();
-        }
-        if source.message().starts_with("remote error") {
-            return self.refused(source.message().to_owned());
-        }
-        match source.class() {
-            ErrorClass::Os | ErrorClass::Filesystem | ErrorClass::NoMemory => Error::Git { doing, source },
-            ErrorClass::Odb | ErrorClass::Zlib | ErrorClass::Object | ErrorClass::Reference => {
-                Error::Git { doing, source }
+    /// Lists the refs: one request of protocol version 2, or the old way where the server does not speak that.
+    pub(crate) fn list(
+        self: &Arc<Self>,
+        operation: &Arc<Operation>,
+        patterns: &[RefPattern],
+    ) -> Result<Listing, Error> {
+        if !self.only_v0.load(Ordering::Relaxed)
+            && let Some(bytes) = self.ls_refs(operation, ls_refs::request(patterns))?
+        {
+            match ls_refs::answer(&bytes, patterns) {
+                ls_refs::Answer::Listed(listing) => return Ok(listing),
+                ls_refs::Answer::Refused(detail) => return Err(operation.refused(detail)),
+                ls_refs::Answer::Other => {}
             }
-            _ => Error::Unavailable {
-                url: self.url(),
-                detail: format!(
-                    "the answer breaks off or cannot be understood ({})",
-                    source.message()
-                ),
-            },
         }
+        let base = self.base();
+        let listing = fetch::advertised(operation, patterns)?;
+        // Remembered only now: an address that answers neither way says nothing about versions.
+        if base == self.base() {
+            self.only_v0.store(true, Ordering::Relaxed);
+        }
+        Ok(listing)
     }
 
     /// `GET …/info/refs?service=…`, following redirects.
-    pub(crate) fn advertisement(self: &Arc<Self>, service: &str) -> Result<Answer, Error> {
-        let mut base = self.http.base();
+    pub(crate) fn advertisement(&self, operation: &Arc<Operation>, service: &str) -> Result<Answer, Error> {
+        let mut base = self.base();
         for _ in 0..=REDIRECTS {
             let mut url = below(&base, "info/refs");
             url.set_query(Some(&format!("service={service}")));
-            let response = self.send(Method::GET, &url, HeaderMap::new(), Vec::new())?;
+            let response = self.send(operation, Method::GET, &url, HeaderMap::new(), Vec::new())?;
             if response.status().is_redirection() {
                 base = self.redirected(&response, &url, service)?;
                 continue;
             }
             self.check(&response, &format!("application/x-{service}-advertisement"))?;
-            if base != self.http.base() {
-                *lock(&self.http.moved) = Some(base);
-                self.learned.store(true, Ordering::Relaxed);
+            if base != self.base() {
+                *lock(&self.moved) = Some(base);
             }
-            return Ok(Answer::new(self, response));
+            return Ok(Answer::new(operation, response));
         }
         Err(Error::NotGit {
-            url: self.url(),
+            url: self.url.to_string(),
             detail: "it redirects without end".to_owned(),
         })
     }
 
     /// `POST …/<service>`.
-    pub(crate) fn call(self: &Arc<Self>, service: &str, body: Vec<u8>) -> Result<Answer, Error> {
-        let url = below(&self.http.base(), service);
+    pub(crate) fn call(
+        &self,
+        operation: &Arc<Operation>,
+        service: &str,
+        body: Vec<u8>,
+    ) -> Result<Answer, Error> {
+        let url = below(&self.base(), service);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, media_type(service, "request"));
         headers.insert(ACCEPT, media_type(service, "result"));
         if service == "git-receive-pack" {
-            self.told.store(true, Ordering::Relaxed);
+            operation.tell();
         }
-        let response = self.send(Method::POST, &url, headers, body)?;
+        let response = self.send(operation, Method::POST, &url, headers, body)?;
         self.check(&response, &format!("application/x-{service}-result"))?;
-        Ok(Answer::new(self, response))
+        Ok(Answer::new(operation, response))
     }
 
     /// The one request of protocol version 2: its answer, or `None` when the server answered with something else, which
     /// says nothing but that another way has to be tried.
-    pub(crate) fn ls_refs(self: &Arc<Self>, body: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
-        let url = below(&self.http.base(), "git-upload-pack");
+    fn ls_refs(&self, operation: &Arc<Operation>, body: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
+        let url = below(&self.base(), "git-upload-pack");
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, media_type("git-upload-pack", "request"));
         headers.insert(ACCEPT, media_type("git-upload-pack", "result"));
         headers.insert("git-protocol", HeaderValue::from_static("version=2"));
-        let response = self.send(Method::POST, &url, headers, body)?;
+        let response = self.send(operation, Method::POST, &url, headers, body)?;
         let status = response.status();
         let asks_later = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
         if asks_later || matches!(status.as_u16(), 401 | 403) {
@@ -231,69 +155,45 @@ impl Operation {
             return Ok(None);
         }
         let mut bytes = Vec::new();
-        match Answer::new(self, response).read_to_end(&mut bytes) {
+        match Answer::new(operation, response).read_to_end(&mut bytes) {
             Ok(_) => Ok(Some(bytes)),
-            Err(error) => Err(self.take_trouble().unwrap_or_else(|| Error::Unavailable {
-                url: self.url(),
+            Err(error) => Err(operation.take_trouble().unwrap_or_else(|| Error::Unavailable {
+                url: self.url.to_string(),
                 detail: error.to_string(),
             })),
         }
     }
 
-    fn send(&self, method: Method, url: &Url, headers: HeaderMap, body: Vec<u8>) -> Result<Response, Error> {
-        let meter = &self.http.meter;
+    fn send(
+        &self,
+        operation: &Operation,
+        method: Method,
+        url: &Url,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<Response, Error> {
+        let meter = &self.meter;
         meter.requests.fetch_add(1, Ordering::Relaxed);
         meter.sent.fetch_add(body.len() as u64, Ordering::Relaxed);
         let mut request = self
-            .http
             .client
             .request(method, url.clone())
             .headers(headers)
             .header(CACHE_CONTROL, "no-cache")
             .body(body);
         // Credentials belong to the address they were given for, wherever that redirects to.
-        if let Some(credentials) = &self.http.credentials
-            && url.origin() == self.http.url.origin()
+        if let Some(credentials) = &self.credentials
+            && url.origin() == self.url.origin()
         {
             request = request.basic_auth(&credentials.user, Some(credentials.password.expose()));
         }
-        self.wait(request.send())
-    }
-
-    /// Waits for the network, but neither past the end of the operation nor longer than a server may be silent.
-    fn wait<T>(
-        &self,
-        work: impl Future<Output = Result<T, pilotage_http::reqwest::Error>>,
-    ) -> Result<T, Error> {
-        let silence = Instant::now() + self.http.limits.silence;
-        let until = self.deadline.min(silence);
-        match machine::runtime().block_on(async { tokio::time::timeout_at(until, work).await }) {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => {
-                let failure = Failure::of(&error);
-                if !failure.maybe_sent {
-                    self.told.store(false, Ordering::Relaxed);
-                }
-                Err(Error::Unavailable {
-                    url: self.url(),
-                    detail: failure.to_string(),
-                })
-            }
-            Err(_) if self.is_over() => Err(self.deadline_passed()),
-            Err(_) => Err(Error::Unavailable {
-                url: self.url(),
-                detail: format!(
-                    "the server was silent for {} s",
-                    self.http.limits.silence.as_secs_f32()
-                ),
-            }),
-        }
+        answered(operation, request.send())
     }
 
     /// The base that a redirect of `url` leads to.
     fn redirected(&self, response: &Response, url: &Url, service: &str) -> Result<Url, Error> {
         let not_git = |detail: String| Error::NotGit {
-            url: self.url(),
+            url: self.url.to_string(),
             detail,
         };
         let location = response
@@ -334,18 +234,18 @@ impl Operation {
             format!("`{kind}`")
         };
         Err(Error::NotGit {
-            url: self.url(),
+            url: self.url.to_string(),
             detail: format!("it answered with {shown} instead of `{expected}`"),
         })
     }
 
     fn status(&self, response: &Response) -> Error {
-        let url = self.url();
+        let url = self.url.to_string();
         match response.status().as_u16() {
             status @ (401 | 403) => Error::Auth {
                 url,
                 status,
-                credentials: self.http.credentials.is_some(),
+                credentials: self.credentials.is_some(),
             },
             404 | 410 => Error::NoRepository { url },
             status => Error::Status {
@@ -358,6 +258,36 @@ impl Operation {
             },
         }
     }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for the network. A request that failed before it was sent has told the server nothing.
+fn answered<T>(
+    operation: &Operation,
+    work: impl Future<Output = Result<T, pilotage_http::reqwest::Error>>,
+) -> Result<T, Error> {
+    operation.wait(work)?.map_err(|error| {
+        let failure = Failure::of(&error);
+        if !failure.maybe_sent {
+            operation.untell();
+        }
+        Error::Unavailable {
+            url: operation.url(),
+            detail: failure.to_string(),
+        }
+    })
 }
 
 fn media_type(service: &str, kind: &str) -> HeaderValue {
@@ -404,16 +334,15 @@ impl Answer {
         if operation.is_over() {
             return Err(operation.deadline_passed());
         }
-        let Some(chunk) = operation.wait(self.response.chunk())? else {
+        let Some(chunk) = answered(operation, self.response.chunk())? else {
             return Ok(false);
         };
         self.taken += chunk.len() as u64;
         operation
-            .http
             .meter
             .received
             .fetch_add(chunk.len() as u64, Ordering::Relaxed);
-        let most = operation.http.limits.bytes;
+        let most = operation.limits.bytes;
         if self.taken > most {
             return Err(Error::TooLarge {
                 what: format!("the answer of {}", operation.url()),
