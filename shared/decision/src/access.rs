@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use pilotage_clock::Clock;
-use pilotage_gitrepo::{Limits, RemoteUrl};
+use pilotage_gitrepo::{Error, Limits, Remote, RemoteUrl, SshSettings};
 use pilotage_http::{Credentials, HttpSettings, Proxies};
 use pilotage_outcome::Fault;
 use pilotage_secret::Secret;
@@ -20,8 +20,10 @@ pub struct Access {
     pub cache_dir: PathBuf,
     /// How HTTP is spoken.
     pub http: HttpSettings,
-    /// How to show oneself.
+    /// How to show oneself over HTTP.
     pub credentials: Option<Credentials>,
+    /// How to show oneself over SSH, and which hosts are believed.
+    pub ssh: SshSettings,
     /// How long and how much a remote may take.
     pub limits: Limits,
     /// A private SSH key in OpenSSH's format that signs what is recorded, where the ledger wants signatures.
@@ -32,7 +34,11 @@ pub struct Access {
 
 /// Secrets that a step needs to reach the repository and to sign the ledger; a step that starts another one which does
 /// so hands them on.
-pub const SECRETS: [&str; 2] = ["PILOTAGE_GIT_PASSWORD", "PILOTAGE_LEDGER_KEY"];
+pub const SECRETS: [&str; 3] = [
+    "PILOTAGE_GIT_PASSWORD",
+    "PILOTAGE_LEDGER_KEY",
+    "PILOTAGE_SSH_PASSPHRASE",
+];
 
 impl Access {
     /// From the flags of a step. The ledger's key comes from `PILOTAGE_LEDGER_KEY` (or `_FILE`).
@@ -53,6 +59,7 @@ impl Access {
         let credentials = args
             .credentials(cx)?
             .map(|known| Credentials::new(known.user, known.password));
+        let ssh = args.ssh(cx)?;
         Ok(Self {
             url,
             config_branch: config_branch.to_owned(),
@@ -64,10 +71,32 @@ impl Access {
                 ..HttpSettings::default()
             },
             credentials,
+            ssh: SshSettings {
+                user: ssh.user,
+                key: ssh.key,
+                passphrase: ssh.passphrase,
+                known_hosts: ssh.known_hosts,
+            },
             limits: Limits::default(),
             ledger_key: cx.secret("LEDGER_KEY")?,
             clock: cx.clock.clone(),
         })
+    }
+
+    /// Prepares to reach the repository; nothing is asked yet.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be set up.
+    pub fn remote(&self) -> Result<Remote, Error> {
+        self.remote_at(self.url.clone())
+    }
+
+    /// The same for another repository, such as that of the ledger. The credentials for HTTP go to the host only for
+    /// which they were given; a key for SSH shows nothing that another host could use.
+    pub(crate) fn remote_at(&self, url: RemoteUrl) -> Result<Remote, Error> {
+        let same_host = self.url.http().map(|url| url.origin()) == url.http().map(|url| url.origin());
+        let credentials = self.credentials.clone().filter(|_| same_host);
+        Ok(Remote::open(url, &self.http, credentials, self.limits)?.with_ssh(&self.ssh))
     }
 }
 

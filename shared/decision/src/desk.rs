@@ -57,12 +57,7 @@ impl Desk {
     /// # Errors
     /// The repository or ledger cannot be reached, or pilotage.yaml is missing or has errors.
     pub fn open(access: Access) -> Result<Self, Error> {
-        let remote = Remote::open(
-            access.url.clone(),
-            &access.http,
-            access.credentials.clone(),
-            access.limits,
-        )?;
+        let remote = access.remote()?;
         let mut cache = Cache::open(&access.cache_dir, &remote)?;
         let sight = look(&remote, &mut cache, &access.config_branch, None)?;
         let (ledger, ledger_remote) = open_ledger(&access, &remote, &cache, &sight)?;
@@ -490,10 +485,7 @@ fn open_ledger(
         None => (remote.clone(), cache.reopen()?, None),
         Some(url) => {
             let url: RemoteUrl = url.parse().map_err(Error::LedgerUrl)?;
-            // Credentials belong to the host they were given for.
-            let same_host = access.url.http().map(|url| url.origin()) == url.http().map(|url| url.origin());
-            let credentials = access.credentials.clone().filter(|_| same_host);
-            let remote = Remote::open(url, &access.http, credentials, access.limits)?;
+            let remote = access.remote_at(url)?;
             let cache = Cache::open(&access.cache_dir, &remote)?;
             (remote.clone(), cache, Some(remote))
         }

@@ -57,4 +57,4 @@ pub use descriptor_args::DescriptorArgs;
 pub use environment::Env;
 pub use flags::{Color, Common, LogFormat, OutputFormat};
 pub use frame::{Captured, Host, StepCli, main, run_frame};
-pub use repo_args::{GitCredentials, RepoArgs};
+pub use repo_args::{GitCredentials, RepoArgs, SshFiles};

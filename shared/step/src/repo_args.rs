@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
@@ -10,7 +11,8 @@ use crate::{Context, Env};
 /// The flags of a step that reads the environment repository; flatten them into its command line.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct RepoArgs {
-    /// The environment repository: a path or a URL. Credentials come from PILOTAGE_GIT_PASSWORD (or _FILE).
+    /// The environment repository: a path or a URL (file, http, https, ssh, or user@host:path). Credentials come from
+    /// PILOTAGE_GIT_PASSWORD (or _FILE), those for ssh from --ssh-key.
     #[arg(long, value_name = "URL")]
     pub repo: Option<String>,
     /// The environment.
@@ -28,6 +30,12 @@ pub struct RepoArgs {
     /// The user name for the repository.
     #[arg(long, value_name = "NAME", default_value = "git")]
     pub git_user: String,
+    /// The private key for a repository over ssh. What opens it comes from PILOTAGE_SSH_PASSPHRASE (or _FILE).
+    #[arg(long, value_name = "FILE")]
+    pub ssh_key: Option<PathBuf>,
+    /// The ssh hosts that are believed, in the format of OpenSSH; nothing is taken from ~/.ssh.
+    #[arg(long, value_name = "FILE")]
+    pub known_hosts: Option<PathBuf>,
 }
 
 /// How to show oneself to a git server.
@@ -37,6 +45,19 @@ pub struct GitCredentials {
     pub user: String,
     /// The password or token.
     pub password: Secret,
+}
+
+/// How to show oneself to an ssh server, and which servers are believed.
+#[derive(Clone, Debug, Default)]
+pub struct SshFiles {
+    /// The user, where the address names none.
+    pub user: String,
+    /// The file with the private key.
+    pub key: Option<PathBuf>,
+    /// What opens the key.
+    pub passphrase: Option<Secret>,
+    /// The file with the hosts that are believed.
+    pub known_hosts: Option<PathBuf>,
 }
 
 impl RepoArgs {
@@ -104,6 +125,35 @@ impl RepoArgs {
             password,
         }))
     }
+
+    /// What a repository over ssh needs: `--ssh-key`, `--known-hosts`, `--git-user`, and the key's passphrase from
+    /// `PILOTAGE_SSH_PASSPHRASE` or `PILOTAGE_SSH_PASSPHRASE_FILE`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::secret`].
+    pub fn ssh(&self, cx: &Context) -> Result<SshFiles, Fault> {
+        Ok(SshFiles {
+            user: self.git_user.clone(),
+            key: self.ssh_key.clone(),
+            passphrase: cx.secret("SSH_PASSPHRASE")?,
+            known_hosts: self.known_hosts.clone(),
+        })
+    }
+
+    /// The twins of the flags for ssh, for a step that is started to reach the same repository.
+    #[must_use]
+    pub fn ssh_environment(&self) -> Vec<(OsString, OsString)> {
+        let twin = |long: &str, file: &Option<PathBuf>| {
+            let file = file.as_ref()?;
+            Some((crate::twin::variable(long).into(), file.clone().into_os_string()))
+        };
+        let twins = [
+            twin("ssh-key", &self.ssh_key),
+            twin("known-hosts", &self.known_hosts),
+        ];
+        twins.into_iter().flatten().collect()
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +178,18 @@ mod tests {
             ..RepoArgs::default()
         };
         assert_eq!(named.cache_dir(&Env::default()), PathBuf::from("/c"));
+    }
+
+    #[test]
+    fn a_child_reaches_the_same_ssh_server() {
+        let args = RepoArgs {
+            ssh_key: Some("/run/key".into()),
+            ..RepoArgs::default()
+        };
+        assert_eq!(
+            args.ssh_environment(),
+            [("PILOTAGE_SSH_KEY".into(), "/run/key".into())]
+        );
     }
 
     #[test]

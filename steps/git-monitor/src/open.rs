@@ -68,7 +68,9 @@ pub(crate) async fn watch(
     };
     let pass = [&SECRETS[..], &["PILOTAGE_SECRET_*"], &MESSAGES].concat();
     let kind = desk.sight().config.trigger.clone();
-    let trigger = Processes::new(kind, reach, child_environment(&cx.env, &pass));
+    let mut environment = child_environment(&cx.env, &pass);
+    environment.extend(repo.ssh_environment());
+    let trigger = Processes::new(kind, reach, environment);
     let voice = NotifyStep::new(child_environment(&cx.env, &MESSAGES));
     Ok(Watch::new(desk, first, by, machine, trigger, voice).only(repo.environment.clone()))
 }

@@ -38,6 +38,7 @@ impl<'a> Script<'a> {
             http: pilotage_http::HttpSettings::default(),
             credentials: None,
             limits: Limits::default(),
+            ssh: pilotage_gitrepo::SshSettings::default(),
             ledger_key: None,
             clock: clock.clone(),
         };

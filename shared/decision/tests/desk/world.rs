@@ -89,6 +89,7 @@ impl World {
             http: HttpSettings::default(),
             credentials: None,
             limits: Limits::default(),
+            ssh: pilotage_gitrepo::SshSettings::default(),
             ledger_key: None,
             clock: Clock::system(),
         }

@@ -28,13 +28,7 @@ pub(super) fn examine(wish: &Check, cx: &Context) -> Result<Findings, Fault> {
     let mut access = Access::of(&wish.repository, &wish.config_branch, cx)?;
     // Nothing is written here, so nothing is to be signed.
     access.ledger_key = None;
-    let remote = Remote::open(
-        access.url.clone(),
-        &access.http,
-        access.credentials.clone(),
-        access.limits,
-    )
-    .map_err(of_git)?;
+    let remote = access.remote().map_err(of_git)?;
     let mut cache = Cache::open(&access.cache_dir, &remote).map_err(of_git)?;
     let listing = cache.fetch(&remote, &["refs/heads/"]).map_err(of_git)?.listing;
     if let Some(commit) = &wish.repository.commit {

@@ -50,6 +50,7 @@ pub(crate) fn measure(folder: &Path) -> Measured {
         http: HttpSettings::default(),
         credentials: None,
         limits: Limits::default(),
+        ssh: pilotage_gitrepo::SshSettings::default(),
         ledger_key: None,
         clock: Clock::system(),
     })?;
