@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use tokio::time::Instant;
 use crate::lock::{FileLock, sweep};
 use crate::operation::Operation;
 use crate::remote::Reach;
+use crate::seed::seed;
 use crate::{Class, Error, Limits, Listing, RefName, RefPattern, Remote, Repository, fetch, machine};
 
 /// A ref that stands elsewhere than at the last fetch.
@@ -143,15 +145,8 @@ impl Cache {
         // Another process may have made the cache anew since it was opened here.
         self.repository = open(&self.directory)?;
         let mut listing = listing.clone();
-        let missing = {
-            let odb = self
-                .git
-                .odb()
-                .map_err(|error| self.failed("open the objects", error))?;
-            let mut ids = listing.refs.values().map(|id| self.oid(id));
-            ids.any(|oid| oid.is_ok_and(|oid| !odb.exists(oid)))
-        };
-        if missing {
+        self.seed(remote)?;
+        if self.lacks(&listing)? {
             listing = self.download(remote, &listing.patterns)?;
             // An answer without any ref after a listing with some is no reason to forget them.
             if listing.refs.is_empty() {
@@ -167,6 +162,54 @@ impl Cache {
             }
         }
         self.move_refs(listing)
+    }
+
+    /// Whether something that the listing names is not here.
+    fn lacks(&self, listing: &Listing) -> Result<bool, Error> {
+        let odb = self
+            .git
+            .odb()
+            .map_err(|error| self.failed("open the objects", error))?;
+        let mut ids = listing.refs.values().map(|id| self.oid(id));
+        Ok(ids.any(|oid| oid.is_ok_and(|oid| !odb.exists(oid))))
+    }
+
+    /// Begins a cache of a repository on this machine with that one's object files, where that can be done. Whatever an
+    /// earlier beginning that was cut off has left, no ref names it yet.
+    fn seed(&mut self, remote: &Remote) -> Result<(), Error> {
+        let Reach::Path(path) = remote.reach() else {
+            return Ok(());
+        };
+        let begun = self
+            .git
+            .references()
+            .map_or(true, |mut refs| refs.next().is_some());
+        if begun {
+            return Ok(());
+        }
+        let source = Repository::open(path)?;
+        source.shallow_refused()?;
+        let end = Instant::now() + self.limits.operation;
+        let (from, to) = (
+            source.git.commondir().join("objects"),
+            self.directory.join("objects"),
+        );
+        match seed(&from, &to, &|| Instant::now() >= end) {
+            Ok(true) => {}
+            // Some of the objects without what they name are worse than none.
+            Ok(false) => self.make_anew()?,
+            Err(error) if error.kind() == ErrorKind::TimedOut => return Err(self.too_slow(remote)),
+            Err(error) => return Err(disk(&to, error)),
+        }
+        self.repository = open(&self.directory)?;
+        Ok(())
+    }
+
+    fn too_slow(&self, remote: &Remote) -> Error {
+        Error::Deadline {
+            url: remote.url().to_string(),
+            seconds: self.limits.operation.as_secs(),
+        }
     }
 
     fn download(&self, remote: &Remote, patterns: &[RefPattern]) -> Result<Listing, Error> {
@@ -194,10 +237,7 @@ impl Cache {
                 fetch::download_from(&self.git, url.as_str(), patterns, move || Instant::now() >= end)
                     .map_err(|error| {
                         if Instant::now() >= end {
-                            return Error::Deadline {
-                                url: remote.url().to_string(),
-                                seconds: self.limits.operation.as_secs(),
-                            };
+                            return self.too_slow(remote);
                         }
                         self.failed("fetch", error)
                     })

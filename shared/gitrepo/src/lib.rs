@@ -26,6 +26,7 @@ mod range;
 mod refs;
 mod remote;
 mod repository;
+mod seed;
 mod signature;
 mod ssh;
 mod transport;

@@ -261,3 +261,100 @@ fn a_handle_can_be_reopened_for_another_thread() {
         .join()
         .unwrap();
 }
+
+/// A repository on this machine that has packs and loose objects.
+fn packed() -> World {
+    let world = filled();
+    world.bare.git(&["repack", "-adq"]);
+    world.bare.git(&["prune-packed"]);
+    world.bare.commit(
+        "qa",
+        NewCommit::new("Three").file("services/shop.yaml", "version: \"3\"\n"),
+    );
+    world
+}
+
+fn whole(cache: &Cache) -> bool {
+    let checked = pilotage_tests::gitserver::git_command(cache.directory())
+        .args(["fsck", "--connectivity-only", "--no-dangling"])
+        .output()
+        .unwrap();
+    checked.status.success()
+}
+
+#[test]
+fn a_first_fetch_from_this_machine_takes_the_files_and_needs_the_other_side_no_more() {
+    let world = packed();
+    let remote = world.path();
+    let mut cache = world.cache(&remote);
+    let tip = world.id("qa");
+    cache.fetch(&remote, &ALL).unwrap();
+    std::fs::remove_dir_all(world.bare.path()).unwrap();
+    assert!(whole(&cache));
+    let File::Blob(blob) = cache.blob(&tip, "services/shop.yaml", 100).unwrap() else {
+        panic!("a file")
+    };
+    assert_eq!(blob.bytes, b"version: \"3\"\n");
+}
+
+#[test]
+fn a_first_fetch_that_was_cut_off_is_finished() {
+    let world = packed();
+    let remote = world.path();
+    let mut cache = world.cache(&remote);
+    // All that the other one got was the commit at the tip.
+    let tip = world.id("qa").to_string();
+    let object = format!("objects/{}/{}", &tip[..2], &tip[2..]);
+    let goal = cache.directory().join(&object);
+    std::fs::create_dir_all(goal.parent().unwrap()).unwrap();
+    std::fs::copy(world.bare.path().join(&object), goal).unwrap();
+    cache.fetch(&remote, &ALL).unwrap();
+    assert!(whole(&cache));
+}
+
+#[test]
+fn objects_that_stand_in_a_third_place_are_fetched() {
+    let world = packed();
+    let from = world.bare.path().to_str().unwrap().to_owned();
+    let here = world.directory.path();
+    git(
+        here,
+        &["clone", "--quiet", "--mirror", "--shared", &from, "shared.git"],
+    );
+    let remote = remote(here.join("shared.git").to_str().unwrap(), None, limits());
+    let mut cache = world.cache(&remote);
+    cache.fetch(&remote, &ALL).unwrap();
+    assert!(whole(&cache));
+    assert_eq!(cache.tip(&name("refs/heads/qa")).unwrap(), Some(world.id("qa")));
+}
+
+#[test]
+fn a_repository_that_is_packed_anew_all_the_time_is_still_fetched_whole() {
+    let world = packed();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut turn = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                turn += 1;
+                let text = format!("version: \"9.{turn}\"\n");
+                world
+                    .bare
+                    .commit("stage", NewCommit::new("More").file("services/shop.yaml", text));
+                world.bare.git(&["repack", "-adq"]);
+                world.bare.git(&["prune-packed"]);
+            }
+        });
+        for round in 0..10 {
+            let remote = world.path();
+            let caches = world.directory.path().join(format!("caches-{round}"));
+            let mut cache = Cache::open(&caches, &remote).unwrap();
+            let fetched = cache.fetch(&remote, &ALL);
+            let good = fetched.is_ok() && whole(&cache);
+            if !good || round == 9 {
+                stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+            assert!(good, "round {round}: {fetched:?}");
+        }
+    });
+}
