@@ -13,8 +13,8 @@ mod glob;
 mod plan;
 mod port;
 mod quarantine;
+mod report;
 mod run;
-mod story;
 mod verdict;
 
 pub use adapter::process::Processes;

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::collect::{self, Found};
 use crate::plan::{Surroundings, plan_of_command, plan_of_descriptor};
-use crate::story::{self, Story, Tried};
+use crate::report::{self, SuiteRun, Tried};
 use crate::{Args, Evidence, Exit, Plan, PlanError, Processes, Quarantine, Run, Suite, Work, judge};
 
 /// Runs the step.
@@ -44,17 +44,17 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
         return Ok(finish(
             StepReport::passed(),
             format!("nothing to run: {why}"),
-            story::plan(&plan, &shown),
+            report::plan(&plan, &shown),
             &cx,
         ));
     }
     let quarantine = Arc::new(quarantine(&args, &cx)?);
     if cx.dry_run {
-        let report = StepReport::passed().result(story::plan_data(&plan, &shown));
+        let report = StepReport::passed().result(report::plan_data(&plan, &shown));
         return Ok(finish(
             report,
             "the suite would be run".to_owned(),
-            story::plan(&plan, &shown),
+            report::plan(&plan, &shown),
             &cx,
         ));
     }
@@ -74,14 +74,19 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
         quarantine,
         cx: &cx,
     };
-    let story = testing.through(args.merged_file()).await?;
-    let mut report = StepReport::of_checks(vec![story::check(&story)]).result(story::data(&story));
-    let Totals { cases, failed, .. } = story.totals;
+    let suite_run = testing.through(args.merged_file()).await?;
+    let mut report = StepReport::of_checks(vec![report::check(&suite_run)]).result(report::data(&suite_run));
+    let Totals { cases, failed, .. } = suite_run.totals;
     for (key, value) in [("tests", cases), ("failed", failed)] {
         report = report.output(key, value.to_string());
     }
-    let stopped = story.judgement.outcome == CheckOutcome::Deadline;
-    let report = finish(report, story.judgement.reason.clone(), story::text(&story), &cx);
+    let stopped = suite_run.judgement.outcome == CheckOutcome::Deadline;
+    let report = finish(
+        report,
+        suite_run.judgement.reason.clone(),
+        report::text(&suite_run),
+        &cx,
+    );
     if stopped {
         cx.note(|noted| *noted = report.clone());
         if let Some(pilotage_step::CancelReason::Signal(_)) = cx.cancel.reason() {
@@ -189,7 +194,7 @@ struct Testing<'a, S> {
 }
 
 impl<S: Suite> Testing<'_, S> {
-    async fn through(&self, merged: Option<PathBuf>) -> Result<Story, Fault> {
+    async fn through(&self, merged: Option<PathBuf>) -> Result<SuiteRun, Fault> {
         // Whether it can be written is found out before anything runs.
         let merged = merged.map(Merged::prepare).transpose()?;
         let redactor = self.cx.redactor.clone();
@@ -255,7 +260,7 @@ impl<S: Suite> Testing<'_, S> {
         let judgement = judge(&self.evidence(exit, totals.clone(), broken));
         let mut notes = self.quarantine.expired();
         notes.extend(self.quarantine.unused());
-        Ok(Story {
+        Ok(SuiteRun {
             tries,
             totals,
             judgement,

@@ -2,17 +2,17 @@
 //!
 //! A command line becomes a [`Request`], a request (with a descriptor, or by itself) a [`Plan`]: what is sent, where, what
 //! has to be answered, and which request waits for which. [`execute`] sends it over the [`pilotage_probe::Probe`] port,
-//! as much at once as the plan allows. A message is built from its templates by `letter`, and what came back is judged
-//! and told by `verdict` and `story`.
+//! as much at once as the plan allows. A message is built from its templates by `outgoing`, and what came back is judged
+//! and told by `verdict` and `report`.
 
 mod args;
 mod error;
-mod letter;
 mod order;
+mod outgoing;
 mod plan;
+mod report;
 mod request;
 mod run;
-mod story;
 mod verdict;
 
 pub use args::Args;

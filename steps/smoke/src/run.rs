@@ -14,8 +14,8 @@ use pilotage_step::{CancelReason, Context, DescriptorArgs};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::letter::{Letter, Values, expected};
-use crate::story::{self, Ending, Try};
+use crate::outgoing::{Outgoing, Values, expected};
+use crate::report::{self, Ending, Try};
 use crate::verdict::{Judged, judged};
 use crate::{Args, Plan, PlanError, Request, RequestPlan, Subject, plan_of_descriptor, plan_of_urls};
 
@@ -36,8 +36,8 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
         let mut report = finish(
             StepReport::passed(),
             &plan,
-            story::plan_data(&plan),
-            story::plan(&plan),
+            report::plan_data(&plan),
+            report::plan(&plan),
             &cx,
         );
         report.summary = match plan.nothing {
@@ -125,7 +125,7 @@ pub async fn execute<P: Probe>(plan: &Plan, probe: &P, cx: &Context) -> Result<S
     let endings = Sending { plan, probe, cx }.all().await;
     let pairs = || plan.requests.iter().zip(&endings);
     let mut checks: Vec<CheckResult> = pairs()
-        .map(|(request, ending)| story::check(request, ending))
+        .map(|(request, ending)| report::check(request, ending))
         .collect();
     checks.extend(
         plan.skipped
@@ -133,17 +133,17 @@ pub async fn execute<P: Probe>(plan: &Plan, probe: &P, cx: &Context) -> Result<S
             .map(|skipped| CheckResult::new(&skipped.name, CheckOutcome::Skipped).reason(&skipped.reason)),
     );
     let data: Vec<Value> = pairs()
-        .map(|(request, ending)| story::data(request, ending))
+        .map(|(request, ending)| report::data(request, ending))
         .collect();
     let result = json!({"expected_version": plan.version, "requests": data});
     let mut report = finish(
         StepReport::of_checks(checks),
         plan,
         result,
-        story::text(plan, &endings),
+        report::text(plan, &endings),
         cx,
     );
-    report.summary = story::summary(plan, &endings);
+    report.summary = report::summary(plan, &endings);
     if let Some(CancelReason::Signal(_)) = cx.cancel.reason()
         && endings
             .iter()
@@ -257,19 +257,21 @@ impl<P: Probe> Sending<'_, P> {
     async fn exchange(&self, request: &RequestPlan, values: &Values) -> Result<Observation, String> {
         let limit = self.limit(request);
         let began = Instant::now();
-        let mut letter = Letter::of(request, values)?;
+        let mut outgoing = Outgoing::of(request, values)?;
         let mut left = request.redirects;
         loop {
-            let sent = letter.request().map_err(|error| error.to_string())?;
+            let sent = outgoing.request().map_err(|error| error.to_string())?;
             let remaining = limit.saturating_sub(began.elapsed());
-            let observation = self.ask(&letter, Question::Http(Box::new(sent)), remaining).await;
+            let observation = self
+                .ask(&outgoing, Question::Http(Box::new(sent)), remaining)
+                .await;
             let elapsed = began.elapsed();
             let Observation::Http(answer) = observation else {
                 return Ok(observation);
             };
             match answer.location() {
                 Some(location) if left > 0 && matches!(answer.status, 301 | 302 | 303 | 307 | 308) => {
-                    letter = letter.redirected(answer.status, location, self.plan.away.as_ref())?;
+                    outgoing = outgoing.redirected(answer.status, location, self.plan.away.as_ref())?;
                     left -= 1;
                 }
                 // From the start of the first request, as its user sees it.
@@ -279,9 +281,9 @@ impl<P: Probe> Sending<'_, P> {
     }
 
     /// Asks at the first address that takes the connection.
-    async fn ask(&self, letter: &Letter, question: Question, limit: Duration) -> Observation {
+    async fn ask(&self, outgoing: &Outgoing, question: Question, limit: Duration) -> Observation {
         let began = Instant::now();
-        let addresses = match self.probe.resolve(&letter.at, limit).await {
+        let addresses = match self.probe.resolve(&outgoing.at, limit).await {
             Ok(addresses) => addresses,
             Err(observation) => return observation,
         };

@@ -6,7 +6,7 @@ use pilotage_check::{
 use pilotage_secret::{Redactor, Secret};
 
 use crate::RequestPlan;
-use crate::letter::Values;
+use crate::outgoing::Values;
 
 /// A captured value longer than this is something else.
 const LONGEST: usize = 8 * 1024;

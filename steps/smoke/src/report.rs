@@ -9,7 +9,7 @@ use pilotage_outcome::{Attempt, CheckOutcome, CheckResult};
 use pilotage_step::CancelReason;
 use serde_json::{Value, json};
 
-use crate::letter::Values;
+use crate::outgoing::Values;
 use crate::{Plan, RequestPlan};
 
 /// How one request ended.

@@ -28,7 +28,7 @@ pub(crate) type Values = BTreeMap<String, String>;
 
 /// What is sent next. Built from a plan and moved on by redirects.
 #[derive(Clone)]
-pub(crate) struct Letter {
+pub(crate) struct Outgoing {
     method: String,
     url: Url,
     pub(crate) at: Address,
@@ -59,7 +59,7 @@ fn filled_path(template: &str, values: &Values) -> Result<String, String> {
     Ok(path)
 }
 
-impl Letter {
+impl Outgoing {
     /// The request of a plan.
     ///
     /// # Errors
@@ -240,8 +240,8 @@ mod tests {
     fn a_captured_value_is_one_segment_whatever_is_in_it() {
         let plan = plan(Method::Get, "/orders/{{id}}?t={{token}}");
         let path = |id: &str, token: &str| {
-            Letter::of(&plan, &values(&[("id", id), ("token", token)]))
-                .map(|letter| letter.request().unwrap().path())
+            Outgoing::of(&plan, &values(&[("id", id), ("token", token)]))
+                .map(|outgoing| outgoing.request().unwrap().path())
         };
         assert_eq!(path("7", "a b&c=d#e").unwrap(), "/orders/7?t=a%20b%26c%3Dd%23e");
         assert_eq!(
@@ -255,8 +255,8 @@ mod tests {
     fn a_header_that_a_value_would_break_is_not_sent() {
         let mut plan = plan(Method::Get, "/");
         plan.headers.insert("Authorization".into(), "Bearer {{t}}".into());
-        let letter = Letter::of(&plan, &values(&[("t", "a\r\nX-Evil: 1")])).unwrap();
-        assert!(matches!(letter.request(), Err(RequestError::Header(_))));
+        let outgoing = Outgoing::of(&plan, &values(&[("t", "a\r\nX-Evil: 1")])).unwrap();
+        assert!(matches!(outgoing.request(), Err(RequestError::Header(_))));
     }
 
     #[test]
@@ -270,9 +270,9 @@ mod tests {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
-        let letter = Letter::of(&plan, &Values::new()).unwrap();
+        let outgoing = Outgoing::of(&plan, &Values::new()).unwrap();
         let nothing = Allow::default();
-        let next = letter.redirected(302, "/home?a=1#top", Some(&nothing)).unwrap();
+        let next = outgoing.redirected(302, "/home?a=1#top", Some(&nothing)).unwrap();
         assert_eq!(
             (next.method.as_str(), next.url.as_str()),
             ("GET", "http://shop.example.com/home?a=1")
@@ -283,7 +283,7 @@ mod tests {
         );
         let names: Vec<&str> = next.headers.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["Accept", "Authorization"]);
-        let kept = letter
+        let kept = outgoing
             .redirected(307, "http://shop.example.com/v2", Some(&nothing))
             .unwrap();
         assert_eq!(
@@ -298,7 +298,7 @@ mod tests {
             "//shop.example.com:81/",
         ] {
             assert!(
-                letter.redirected(302, elsewhere, Some(&nothing)).is_err(),
+                outgoing.redirected(302, elsewhere, Some(&nothing)).is_err(),
                 "{elsewhere}"
             );
         }
@@ -306,7 +306,7 @@ mod tests {
             urls: vec!["https://shop.example.com/*".into()],
             ..Allow::default()
         };
-        let next = letter
+        let next = outgoing
             .redirected(303, "https://shop.example.com/home", Some(&granted))
             .unwrap();
         assert_eq!(next.at.to_string(), "shop.example.com:443");
@@ -317,14 +317,18 @@ mod tests {
             "what was written for the service stays with it"
         );
         assert!(
-            letter
+            outgoing
                 .redirected(308, "https://shop.example.com/home", Some(&granted))
                 .is_err(),
             "the body stays"
         );
-        assert!(letter.redirected(302, "http://other.example.com/", None).is_ok());
+        assert!(
+            outgoing
+                .redirected(302, "http://other.example.com/", None)
+                .is_ok()
+        );
         for bad in ["ftp://x/", "http://u:p@shop.example.com/", "http://["] {
-            assert!(letter.redirected(302, bad, None).is_err(), "{bad}");
+            assert!(outgoing.redirected(302, bad, None).is_err(), "{bad}");
         }
     }
 }

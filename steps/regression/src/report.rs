@@ -23,7 +23,7 @@ pub(crate) struct Tried {
 
 /// Everything there is to tell.
 #[derive(Clone, Debug)]
-pub(crate) struct Story {
+pub(crate) struct SuiteRun {
     pub(crate) tries: Vec<Tried>,
     pub(crate) totals: Totals,
     pub(crate) judgement: Judgement,
@@ -68,14 +68,14 @@ fn line(tried: &Tried) -> String {
 }
 
 /// The suite as a check of the step's report.
-pub(crate) fn check(story: &Story) -> CheckResult {
-    let mut check = CheckResult::new("suite", story.judgement.outcome)
-        .reason(&story.judgement.reason)
-        .detail(detail(story));
-    for tried in &story.tries {
+pub(crate) fn check(suite_run: &SuiteRun) -> CheckResult {
+    let mut check = CheckResult::new("suite", suite_run.judgement.outcome)
+        .reason(&suite_run.judgement.reason)
+        .detail(detail(suite_run));
+    for tried in &suite_run.tries {
         check = check.attempt(Attempt::new(tried.at, tried.good, line(tried)));
     }
-    match story.tries.last() {
+    match suite_run.tries.last() {
         Some(last) => {
             let took = last.ended.as_ref().map_or(Duration::ZERO, |ended| ended.took);
             check.took(last.at + took)
@@ -85,25 +85,28 @@ pub(crate) fn check(story: &Story) -> CheckResult {
 }
 
 /// What failed, what is odd, and what the suite said last.
-fn detail(story: &Story) -> String {
+fn detail(suite_run: &SuiteRun) -> String {
     let mut text = String::new();
-    for failing in &story.totals.failing {
+    for failing in &suite_run.totals.failing {
         let name = printable(&format!("{}.{}", failing.class, failing.name));
         let _ = writeln!(text, "failed: {name}: {}", printable(&failing.message));
     }
-    let untold = story.totals.failed.saturating_sub(story.totals.failing.len());
+    let untold = suite_run
+        .totals
+        .failed
+        .saturating_sub(suite_run.totals.failing.len());
     if untold > 0 {
         let _ = writeln!(text, "and {untold} more");
     }
-    for broken in story.tries.iter().flat_map(|tried| &tried.broken) {
+    for broken in suite_run.tries.iter().flat_map(|tried| &tried.broken) {
         let _ = writeln!(text, "unreadable: {}", printable(broken));
     }
-    for note in &story.notes {
+    for note in &suite_run.notes {
         let _ = writeln!(text, "note: {}", printable(note));
     }
-    let last = story.tries.last().and_then(|tried| tried.ended.as_ref());
+    let last = suite_run.tries.last().and_then(|tried| tried.ended.as_ref());
     if let Some(ended) =
-        last.filter(|ended| story.judgement.outcome != CheckOutcome::Passed && !ended.last.is_empty())
+        last.filter(|ended| suite_run.judgement.outcome != CheckOutcome::Passed && !ended.last.is_empty())
     {
         let _ = writeln!(text, "its last lines:");
         for line in &ended.last {
@@ -114,28 +117,28 @@ fn detail(story: &Story) -> String {
 }
 
 /// The result for people.
-pub(crate) fn text(story: &Story) -> String {
-    let word = match story.judgement.outcome {
+pub(crate) fn text(suite_run: &SuiteRun) -> String {
+    let word = match suite_run.judgement.outcome {
         CheckOutcome::Passed => "ok",
         CheckOutcome::Unavailable => "not run",
         CheckOutcome::Deadline => "cut",
         _ => "failed",
     };
-    let mut text = format!("{word:<9} suite  {}\n", printable(&story.judgement.reason));
-    for (number, tried) in story.tries.iter().enumerate() {
+    let mut text = format!("{word:<9} suite  {}\n", printable(&suite_run.judgement.reason));
+    for (number, tried) in suite_run.tries.iter().enumerate() {
         let _ = writeln!(text, "          run {}: {}", number + 1, printable(&line(tried)));
     }
-    for line in detail(story).lines() {
+    for line in detail(suite_run).lines() {
         let _ = writeln!(text, "          {line}");
     }
-    if let Some(merged) = &story.merged {
+    if let Some(merged) = &suite_run.merged {
         let _ = writeln!(text, "          merged report: {}", printable(merged));
     }
     text
 }
 
 /// The result for programs.
-pub(crate) fn data(story: &Story) -> Value {
+pub(crate) fn data(suite_run: &SuiteRun) -> Value {
     let Totals {
         cases,
         passed,
@@ -145,12 +148,12 @@ pub(crate) fn data(story: &Story) -> Value {
         flaky,
         seconds,
         failing,
-    } = &story.totals;
+    } = &suite_run.totals;
     let failing: Vec<Value> = failing
         .iter()
         .map(|case| json!({"class": case.class, "name": case.name, "message": case.message}))
         .collect();
-    let tries: Vec<Value> = story
+    let tries: Vec<Value> = suite_run
         .tries
         .iter()
         .map(|tried| {
@@ -170,8 +173,8 @@ pub(crate) fn data(story: &Story) -> Value {
         },
         "failing": failing,
         "runs": tries,
-        "notes": story.notes,
-        "merged": story.merged,
+        "notes": suite_run.notes,
+        "merged": suite_run.merged,
     })
 }
 
