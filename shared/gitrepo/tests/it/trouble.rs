@@ -136,9 +136,9 @@ fn a_hanging_server_meets_the_hard_end() {
             "{asked:?} {fault:?}: far beyond the limit"
         );
         assert_eq!(cache.tip(&name("refs/heads/qa")).unwrap(), None);
-        // Once the server is well, the same cache goes on.
+        // Once the server is well, the same cache goes on, and has the time for it.
         world.server.heal();
-        cache.fetch(&healthy, &ALL).unwrap();
+        world.cache(&healthy).fetch(&healthy, &ALL).unwrap();
     }
 }
 
