@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod contract;
+pub mod docker;
 pub mod gitserver;
 pub mod play;
 pub mod slack;

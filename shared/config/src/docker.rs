@@ -7,7 +7,7 @@ use serde::Serialize;
 
 record! {
     /// A Docker host and its proxy.
-    pub struct DockerTarget: Eq, Default {
+    pub struct DockerTarget: Eq {
         /// The engine's address, `unix:///PATH` or `tcp://HOST:PORT`; the local socket when nothing is written.
         pub host: Option<String>,
         /// The certificates for an engine that is asked over TLS.
@@ -57,16 +57,6 @@ words! {
         Files = "files",
         /// As environment variables, which everybody who may ask the engine can read.
         Variables = "variables",
-    }
-}
-
-#[expect(
-    clippy::derivable_impls,
-    reason = "`words!` derives what all words have, and not all have a default"
-)]
-impl Default for SecretDelivery {
-    fn default() -> Self {
-        Self::Files
     }
 }
 

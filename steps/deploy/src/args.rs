@@ -53,7 +53,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIGEST")]
         expect_plan: Option<String>,
     },
-    /// Stop everything of a process target, its front door included; what it stored stays. For development.
+    /// Stop everything of this project on a process or docker target; what was stored stays. For development.
     Down {
         /// The configuration (pilotage.yaml).
         #[arg(long, value_name = "FILE")]

@@ -85,6 +85,9 @@ pub enum TargetError {
         /// What is wrong, as the rest of the sentence.
         reason: String,
     },
+    /// An engine that runs containers.
+    #[error(transparent)]
+    Engine(Box<crate::adapter::EngineError>),
     /// A process that neither its signal nor a kill ended.
     #[error("process {pid} of instance {instance} does not end, not even when it is killed")]
     Immortal {
@@ -106,6 +109,7 @@ impl TargetError {
 impl Classify for TargetError {
     fn class(&self) -> Class {
         match self {
+            Self::Engine(error) => error.class(),
             Self::Io { .. }
             | Self::Unreadable { .. }
             | Self::Artifact { .. }
@@ -121,6 +125,7 @@ impl Classify for TargetError {
 
     fn help(&self) -> Vec<String> {
         let text = match self {
+            Self::Engine(error) => return error.help(),
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 "free space on the disk and deploy again; what serves was not touched"
             }

@@ -32,6 +32,7 @@ use pilotage_outcome::{Fault, StepReport};
 use pilotage_probe::Prober;
 use pilotage_step::{Context, DescriptorArgs};
 
+use adapter::docker::{self, DockerService, Registries};
 use adapter::process::{self, ProcessService};
 pub use args::Args;
 use args::{Command, What};
@@ -101,11 +102,18 @@ async fn at_target(task: Task, what: What, wishes: Wishes, cx: &Context) -> Resu
             )?;
             act(&target, task, &what, &place, wishes, cx).await
         }
+        (_, Configured::Docker(docker)) => {
+            let variable = |name: &str| cx.env.get(name).map(str::to_owned);
+            let registries = Registries::of(docker, variable, &cx.redactor);
+            let (key, clock) = (place.key.clone(), cx.clock.clone());
+            let target = DockerService::connect(docker.clone(), key, registries, clock).await?;
+            act(&target, task, &what, &place, wishes, cx).await
+        }
         (name, other) => Err(Fault::invalid(format!(
             "the target `{name}` is a {} target, which this version cannot release to",
             kind(other)
         ))
-        .help("use a process target, or a version of pilotage-deploy that knows this kind")),
+        .help("use a process or docker target, or a version of pilotage-deploy that knows this kind")),
     }
 }
 
@@ -151,6 +159,17 @@ async fn wanted<T: Target>(target: &T, what: &What, place: &Place, cx: &Context)
                 .help("pilotage.yaml grants ports with `allow: {host_ports: [...]}` of the environment"));
         }
     }
+    if target.capabilities().images
+        && let Some(image) = &descriptor.image
+        && !place.environment()?.allow.image(&image.name)
+    {
+        let message = format!(
+            "the image {} is not allowed in {}",
+            image.name, place.key.environment
+        );
+        return Err(Fault::invalid(message)
+            .help("pilotage.yaml grants images with `allow: {images: [...]}` of the environment"));
+    }
     let active = descriptor.state == pilotage_descriptor::State::Active;
     let (secrets, digest) = match active {
         true => (
@@ -180,8 +199,11 @@ async fn down(config: std::path::PathBuf, target: &str, cx: &Context) -> Result<
     let config = configuration(&files, cx).await?;
     match config.targets.get(target) {
         Some(Configured::Process(process)) => process::down(process, &cx.clock, cx.dry_run).await,
+        Some(Configured::Docker(engine)) => {
+            docker::down(engine, &config.project, &cx.clock, cx.dry_run).await
+        }
         Some(other) => Err(Fault::usage(format!("`{target}` is a {} target", kind(other)))
-            .help("only a process target can be taken down")),
+            .help("only a process or docker target can be taken down")),
         None => Err(Fault::usage(format!("pilotage.yaml has no target `{target}`"))),
     }
 }

@@ -1,6 +1,6 @@
 //! What the step asks of a target.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use pilotage_descriptor::Descriptor;
 
@@ -35,6 +35,9 @@ pub trait Target {
     /// When another one holds it.
     async fn claim(&self, labels: &Labels) -> Result<Self::Claim, TargetError>;
 
+    /// Gives a claim back. One that is not given back ends with the process that took it.
+    async fn release(&self, claim: Self::Claim);
+
     /// What there is of the service. `wanted` is asked about, where given: which of its routes and host ports belong
     /// to somebody else.
     ///
@@ -55,12 +58,18 @@ pub trait Target {
     /// When the instance has no such port now.
     async fn reach(&self, instance: InstanceId, port: &str) -> Result<SocketAddr, TargetError>;
 
+    /// Where a name leads that only instances can look up, such as another service's; none where it is one of the world's.
+    async fn peer(&self, name: &str) -> Option<IpAddr>;
+
     /// Comes back when the instance runs no longer.
     async fn ended(&self, instance: InstanceId) -> Setback;
 
     /// Who answers at [`Target::reach`] in place of the instance: its answers would prove somebody else. None as long as
     /// nobody answers there, and where nobody else can.
     async fn stranger(&self, instance: InstanceId, port: &str) -> Option<Setback>;
+
+    /// The last lines of what an instance said, for who has to find out why it is not well; empty when it said nothing.
+    async fn said(&self, instance: InstanceId) -> String;
 
     /// The proof, read back from the running instance and from what routes the traffic.
     ///

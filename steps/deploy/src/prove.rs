@@ -21,6 +21,8 @@ const ACCEPT: quantity::Duration = quantity::Duration::from_secs(60);
 const ALIVE: Duration = Duration::from_secs(1);
 /// How often a port is tried that nobody listens on yet: it costs next to nothing.
 const WHILE_REFUSED: quantity::Duration = quantity::Duration::from_millis(20);
+/// How long it may take to find out that an instance which cannot be reached has ended.
+pub(crate) const ENDED: Duration = Duration::from_secs(1);
 /// How long the one good answer after the switch may take.
 const AGAIN: quantity::Duration = quantity::Duration::from_secs(10);
 
@@ -59,7 +61,14 @@ pub async fn prove<T: Target, P: Probe>(
     instance: InstanceId,
     depth: Depth,
 ) -> Result<Proved, TargetError> {
-    let questions = questions(target, descriptor, instance, depth).await?;
+    let questions = match questions(target, descriptor, instance, depth).await {
+        Ok(questions) => questions,
+        // One that has ended already cannot be reached, and that it has ended says more.
+        Err(error) => match tokio::time::timeout(ENDED, target.ended(instance)).await {
+            Ok(ending) => return Ok(set_back("alive", ending)),
+            Err(_) => return Err(error),
+        },
+    };
     let ports: BTreeSet<&str> = questions.iter().filter_map(|question| question.port).collect();
     let asking = async {
         let checks = ask(&questions, probe, depth).await;
@@ -177,7 +186,10 @@ async fn questions<'d, T: Target>(
             .as_ref()
             .map_or(ACCEPT, |check| check.timeout);
         for required in &descriptor.requires {
-            let at = Address::new(required.host.as_str(), required.port);
+            let at = match target.peer(required.host.as_str()).await {
+                Some(peer) => address(SocketAddr::new(peer, required.port)),
+                None => Address::new(required.host.as_str(), required.port),
+            };
             questions.push(Asked {
                 endpoint: tcp(format!("requires {required}"), at),
                 patience: accepting(timeout),

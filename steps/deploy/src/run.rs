@@ -10,6 +10,7 @@ use pilotage_probe::Probe;
 use pilotage_step::Context;
 
 use crate::desired::{Desired, Labels};
+use crate::error::TargetError;
 use crate::live::{InstanceId, Live};
 use crate::operation::Operation;
 use crate::plan::{Plan, Planned, plan, undo};
@@ -38,10 +39,19 @@ pub async fn apply<T: Target, P: Probe>(
     wishes: &Wishes,
     cx: &Context,
 ) -> Result<StepReport, Fault> {
-    let _claim = match wishes.dry_run {
-        true => None,
-        false => Some(target.claim(&desired.labels).await?),
-    };
+    let claim = claim(target, &desired.labels, wishes).await?;
+    let done = forward(target, probe, desired, wishes, cx).await;
+    give_back(target, claim).await;
+    done
+}
+
+async fn forward<T: Target, P: Probe>(
+    target: &T,
+    probe: &P,
+    desired: &Desired,
+    wishes: &Wishes,
+    cx: &Context,
+) -> Result<StepReport, Fault> {
     let live = target
         .observe(desired.active().then_some(&desired.descriptor))
         .await?;
@@ -69,10 +79,20 @@ pub async fn go_back<T: Target, P: Probe>(
     wishes: &Wishes,
     cx: &Context,
 ) -> Result<StepReport, Fault> {
-    let _claim = match wishes.dry_run {
-        true => None,
-        false => Some(target.claim(labels).await?),
-    };
+    let claim = claim(target, labels, wishes).await?;
+    let done = back(target, probe, key, labels, wishes, cx).await;
+    give_back(target, claim).await;
+    done
+}
+
+async fn back<T: Target, P: Probe>(
+    target: &T,
+    probe: &P,
+    key: &ServiceKey,
+    labels: &Labels,
+    wishes: &Wishes,
+    cx: &Context,
+) -> Result<StepReport, Fault> {
     let live = target.observe(None).await?;
     let plan = undo(key, labels, &live, &target.capabilities())?;
     let back = plan
@@ -88,6 +108,19 @@ pub async fn go_back<T: Target, P: Probe>(
         cx,
     };
     run.go(wishes).await
+}
+
+async fn claim<T: Target>(target: &T, labels: &Labels, wishes: &Wishes) -> Result<Option<T::Claim>, Fault> {
+    Ok(match wishes.dry_run {
+        true => None,
+        false => Some(target.claim(labels).await?),
+    })
+}
+
+async fn give_back<T: Target>(target: &T, claim: Option<T::Claim>) {
+    if let Some(claim) = claim {
+        target.release(claim).await;
+    }
 }
 
 /// What there is to want of an instance that served: itself, in the name of this release.
@@ -194,11 +227,19 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
         match operation {
             Operation::Prove { instance } => self.prove(instance, checks).await,
             Operation::Verify { instance } => self.verify(instance, checks).await,
-            other => Ok(self
-                .cx
-                .cancel
-                .run(self.target.apply(&other, self.desired))
-                .await??),
+            other => match (
+                self.cx
+                    .cancel
+                    .run(self.target.apply(&other, self.desired))
+                    .await?,
+                other,
+            ) {
+                (Ok(()), _) => Ok(()),
+                (Err(error @ TargetError::Instance { .. }), Operation::Switch { instance }) => {
+                    Err(self.ended_or(instance, error).await)
+                }
+                (Err(error), _) => Err(error.into()),
+            },
         }
     }
 }

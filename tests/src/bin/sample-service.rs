@@ -19,12 +19,18 @@
 //! | `exit-after`, `exit-code` | ends by itself |
 //! | `delay` | how long each answer takes |
 //! | `ignore-term` | `true`: only a kill ends it |
+//! | `bind` | the address it listens on; 127.0.0.1 when nothing is written |
+//! | `eat` | takes so many MiB of memory when it starts |
+//! | `ask` | `HOST:PORT` that it asks for `/` all the time, by name and on a new connection each time |
 //!
 //! `--artifact FILE`, `--port N` (or `PORT`). It answers `/`, `/health` (JSON with status and version), `/version`,
-//! `/env/NAME` and `/file/PATH` (below `PILOTAGE_FILES`), and finishes what it is doing on SIGTERM.
+//! `/env/NAME`, `/file/PATH` (below `PILOTAGE_FILES`, or below `/` without it) and `/asked` (JSON), and finishes what it
+//! is doing on SIGTERM.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::{Component, Path};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -36,7 +42,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 12] = [
     "version",
     "page",
     "health",
@@ -46,6 +52,9 @@ const KEYS: [&str; 9] = [
     "exit-code",
     "delay",
     "ignore-term",
+    "bind",
+    "eat",
+    "ask",
 ];
 
 struct Behaviour {
@@ -58,6 +67,9 @@ struct Behaviour {
     exit_code: u8,
     delay: Duration,
     ignore_term: bool,
+    bind: IpAddr,
+    eat: usize,
+    asked: Option<(String, Asked)>,
     port: u16,
     variables: BTreeMap<String, String>,
 }
@@ -108,6 +120,13 @@ impl Behaviour {
                 .map_err(|_| "exit-code is a number from 0 to 255")?,
             delay: time("delay")?.unwrap_or_default(),
             ignore_term: text("ignore-term").as_deref() == Some("true"),
+            bind: text("bind").map_or(Ok(IpAddr::from([127, 0, 0, 1])), |bind| {
+                bind.parse().map_err(|_| format!("`{bind}` is no address"))
+            })?,
+            eat: text("eat")
+                .map_or(Ok(0), |eat| eat.parse())
+                .map_err(|_| "eat is a number of MiB")?,
+            asked: text("ask").map(|host| (host, Asked::default())),
             port: port.parse().map_err(|_| format!("`{port}` is no port"))?,
             variables,
         })
@@ -176,6 +195,12 @@ fn say(line: &str) {
 
 async fn serve(behaviour: Rc<Behaviour>) -> std::io::Result<ExitCode> {
     let begin = Instant::now();
+    // Written to, or the kernel would not give it.
+    let eaten = vec![1_u8; behaviour.eat * 1024 * 1024];
+    if behaviour.asked.is_some() {
+        tokio::task::spawn_local(ask_on(Rc::clone(&behaviour), true));
+        tokio::task::spawn_local(ask_on(Rc::clone(&behaviour), false));
+    }
     let mut term = signal(SignalKind::terminate())?;
     let ended = async {
         match behaviour.exit_after {
@@ -191,7 +216,7 @@ async fn serve(behaviour: Rc<Behaviour>) -> std::io::Result<ExitCode> {
             _ = term.recv(), if !behaviour.ignore_term => return Ok(ExitCode::SUCCESS),
         }
     }
-    let listener = TcpListener::bind(("127.0.0.1", behaviour.port)).await?;
+    let listener = TcpListener::bind((behaviour.bind, behaviour.port)).await?;
     say(&format!(
         "version {} listens on {}",
         behaviour.version,
@@ -218,12 +243,80 @@ async fn serve(behaviour: Rc<Behaviour>) -> std::io::Result<ExitCode> {
             },
         }
     }
+    drop(eaten);
     drop(listener);
     drop(open);
     closing.send_replace(true);
     closing.closed().await;
     say("ended on SIGTERM");
     Ok(ExitCode::SUCCESS)
+}
+
+/// What came of asking: by clients that try every address of a name, and by clients that try only the first.
+#[derive(Default)]
+struct Asked {
+    all: RefCell<Tally>,
+    first: RefCell<Tally>,
+}
+
+#[derive(Default, serde::Serialize)]
+struct Tally {
+    total: u64,
+    failed: u64,
+    answers: BTreeMap<String, u64>,
+    last_error: String,
+    slowest_ms: u128,
+}
+
+async fn ask_on(behaviour: Rc<Behaviour>, all: bool) {
+    let Some((host, asked)) = &behaviour.asked else {
+        return;
+    };
+    let tally = if all { &asked.all } else { &asked.first };
+    loop {
+        let begin = Instant::now();
+        let answer = ask_once(host, all).await;
+        {
+            let mut tally = tally.borrow_mut();
+            tally.total += 1;
+            tally.slowest_ms = tally.slowest_ms.max(begin.elapsed().as_millis());
+            match answer {
+                Ok(answer) => *tally.answers.entry(answer).or_default() += 1,
+                Err(error) => {
+                    tally.failed += 1;
+                    tally.last_error = error.to_string();
+                }
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn ask_once(host: &str, all: bool) -> std::io::Result<String> {
+    let mut last = std::io::Error::other("the name has no address");
+    for address in tokio::net::lookup_host(host)
+        .await?
+        .take(if all { usize::MAX } else { 1 })
+    {
+        match tokio::time::timeout(Duration::from_secs(5), TcpStream::connect(address)).await {
+            Ok(Ok(mut stream)) => {
+                stream
+                    .write_all(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+                    .await?;
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).await?;
+                let whole = answer
+                    .split_once("\r\n\r\n")
+                    .filter(|(head, _)| head.contains(" 200 "));
+                return whole
+                    .map(|(_, body)| body.trim().to_owned())
+                    .ok_or_else(|| std::io::Error::other(format!("no whole answer: {answer:?}")));
+            }
+            Ok(Err(error)) => last = error,
+            Err(_) => last = std::io::Error::other("no answer to a connection in 5 s"),
+        }
+    }
+    Err(last)
 }
 
 async fn connection(
@@ -287,6 +380,13 @@ fn answer(behaviour: &Behaviour, begin: Instant, path: &str) -> (&'static str, &
             let body = serde_json::json!({"status": word, "version": behaviour.version});
             (status, "application/json", format!("{body}\n"))
         }
+        "/asked" => match &behaviour.asked {
+            Some((_, asked)) => {
+                let body = serde_json::json!({"all": &*asked.all.borrow(), "first": &*asked.first.borrow()});
+                (OK, "application/json", format!("{body}\n"))
+            }
+            None => missing(),
+        },
         other => {
             if let Some(name) = other.strip_prefix("/env/") {
                 return behaviour
@@ -295,9 +395,12 @@ fn answer(behaviour: &Behaviour, begin: Instant, path: &str) -> (&'static str, &
                     .map_or_else(missing, |value| (OK, TEXT, value.clone()));
             }
             let below = other.strip_prefix("/file/").map(Path::new);
-            let root = behaviour.variables.get("PILOTAGE_FILES");
-            match (below, root) {
-                (Some(below), Some(root))
+            let root = behaviour
+                .variables
+                .get("PILOTAGE_FILES")
+                .map_or("/", String::as_str);
+            match below {
+                Some(below)
                     if below
                         .components()
                         .all(|part| matches!(part, Component::Normal(_))) =>

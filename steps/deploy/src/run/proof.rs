@@ -5,10 +5,11 @@ use pilotage_probe::Probe;
 
 use super::{Halt, Run};
 use crate::desired::Identity;
+use crate::error::TargetError;
 use crate::live::InstanceId;
 use crate::operation::Operation;
 use crate::port::Target;
-use crate::prove::{Depth, prove};
+use crate::prove::{Depth, ENDED, prove};
 
 /// How often an instance is started anew because an address it had been given was taken.
 const STARTS: u32 = 3;
@@ -46,13 +47,47 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
                 .checks
                 .iter()
                 .find(|check| check.outcome != CheckOutcome::Passed)
-                .map(|check| (check.outcome, format!("{}: {}", check.name, check.reason)));
+                .map(|check| {
+                    let reason = format!("{}: {}", check.name, check.reason);
+                    (check.name.clone(), check.outcome, reason)
+                });
             checks.extend(proved.checks);
-            return match bad {
-                None => Ok(()),
-                Some((CheckOutcome::Unavailable, reason)) => Err(Halt::Fault(Fault::unavailable(reason))),
-                Some((_, reason)) => Err(Halt::No(format!("instance {instance} is not well: {reason}"))),
+            let Some((name, outcome, reason)) = bad else {
+                return Ok(());
             };
+            if outcome == CheckOutcome::Unavailable {
+                return Err(Halt::Fault(Fault::unavailable(reason)));
+            }
+            let mut text = format!("instance {instance} is not well{}: {reason}", self.whose());
+            // How one ended says that already.
+            let said = match name.as_str() {
+                "alive" | "listener" => String::new(),
+                _ => self.target.said(instance).await,
+            };
+            if !said.is_empty() {
+                text.push_str("; the last it said:\n");
+                text.push_str(&said);
+            }
+            return Err(Halt::No(text));
+        }
+    }
+
+    /// Whom to ask, in brackets.
+    fn whose(&self) -> String {
+        match &self.desired.descriptor.maintainer {
+            Some(maintainer) => format!(" (ask {} <{}>)", maintainer.name, maintainer.email),
+            None => String::new(),
+        }
+    }
+
+    /// What an error about an instance comes from, when that has ended meanwhile: then the answer is no.
+    pub(super) async fn ended_or(&self, instance: InstanceId, error: TargetError) -> Halt {
+        match tokio::time::timeout(ENDED, self.target.ended(instance)).await {
+            Ok(ending) => Halt::No(format!(
+                "instance {instance} was well and is not any more: {}",
+                ending.text
+            )),
+            Err(_) => error.into(),
         }
     }
 
@@ -62,7 +97,10 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
         instance: InstanceId,
         checks: &mut Vec<CheckResult>,
     ) -> Result<(), Halt> {
-        let evidence = self.cx.cancel.run(self.target.evidence(instance)).await??;
+        let evidence = match self.cx.cancel.run(self.target.evidence(instance)).await? {
+            Ok(evidence) => evidence,
+            Err(error) => return Err(self.ended_or(instance, error).await),
+        };
         let Identity {
             digest,
             version,

@@ -11,7 +11,6 @@ const LINES: usize = 10;
 impl ProcessService {
     /// Comes back when the instance runs no longer.
     pub(super) async fn end_of(&self, instance: InstanceId) -> Setback {
-        let directory = self.dir.instance(instance);
         let Ok(record) = self.record(instance) else {
             return Setback {
                 text: "it is not there any more".to_owned(),
@@ -30,10 +29,7 @@ impl ProcessService {
             }
             tokio::time::sleep(POLL).await;
         };
-        let said = [directory.join("stderr.log"), directory.join("stdout.log")]
-            .iter()
-            .map(|log| launch::last_lines(log, 0, LINES))
-            .find(|lines| !lines.is_empty());
+        let said = Some(self.last_lines(instance)).filter(|said| !said.is_empty());
         let mut text = format!("it ended {}", how.as_deref().unwrap_or("by itself"));
         let again = said.as_deref().is_some_and(says_address_in_use)
             && !record.ports.is_empty()
@@ -43,6 +39,16 @@ impl ProcessService {
             text.push_str(&said);
         }
         Setback { text, again }
+    }
+
+    /// The last lines of what an instance said, of its errors first.
+    pub(super) fn last_lines(&self, instance: InstanceId) -> String {
+        let directory = self.dir.instance(instance);
+        [directory.join("stderr.log"), directory.join("stdout.log")]
+            .iter()
+            .map(|log| launch::last_lines(log, 0, LINES))
+            .find(|lines| !lines.is_empty())
+            .unwrap_or_default()
     }
 }
 

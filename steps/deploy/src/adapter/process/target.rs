@@ -1,6 +1,6 @@
 //! The process target behind the port: which effect is had where.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use pilotage_descriptor::Descriptor;
 
@@ -44,6 +44,10 @@ impl Target for ProcessService {
         claim::claim(&self.dir.lock(), labels).await
     }
 
+    async fn release(&self, claim: Claim) {
+        drop(claim);
+    }
+
     async fn observe(&self, wanted: Option<&Descriptor>) -> Result<Live, TargetError> {
         self.look(wanted).await
     }
@@ -80,12 +84,20 @@ impl Target for ProcessService {
             })
     }
 
+    async fn peer(&self, _: &str) -> Option<IpAddr> {
+        None
+    }
+
     async fn ended(&self, instance: InstanceId) -> Setback {
         self.end_of(instance).await
     }
 
     async fn stranger(&self, instance: InstanceId, port: &str) -> Option<Setback> {
         self.find_stranger(instance, port)
+    }
+
+    async fn said(&self, instance: InstanceId) -> String {
+        self.last_lines(instance)
     }
 
     async fn evidence(&self, instance: InstanceId) -> Result<Evidence, TargetError> {

@@ -1,0 +1,93 @@
+//! Who is changing a service, and whether that process still lives.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How long a holder on another machine, or in another container, is believed to live: the longest a deploy takes.
+const BELIEVED: Duration = Duration::from_secs(30 * 60);
+
+/// A process that changes a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Holder {
+    /// Which boot of which machine, and which numbering of processes there.
+    place: String,
+    pid: u32,
+    /// When the kernel says it was started, in ticks since the boot: a number that is used again has another one.
+    start: u64,
+    /// Until when it is believed to live where nobody can look.
+    until: Timestamp,
+}
+
+impl Holder {
+    /// This process.
+    pub(super) fn me(now: Timestamp) -> Self {
+        let pid = std::process::id();
+        Self {
+            place: place(),
+            pid,
+            start: start_of(pid).unwrap_or(0),
+            until: now.saturating_add(BELIEVED).unwrap_or(now),
+        }
+    }
+
+    /// Whether it may still be at work.
+    pub(super) fn lives(&self, now: Timestamp) -> bool {
+        if self.place == place() {
+            start_of(self.pid) == Some(self.start)
+        } else {
+            now < self.until
+        }
+    }
+
+    /// In words, for who has to wait.
+    pub(super) fn describe(&self) -> String {
+        if self.place == place() {
+            format!("process {}", self.pid)
+        } else {
+            format!("a process on another machine, until {} at the latest", self.until)
+        }
+    }
+}
+
+fn place() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let numbering = std::fs::read_link("/proc/self/ns/pid")
+        .map(|link| link.display().to_string())
+        .unwrap_or_default();
+    format!("{} {numbering}", boot.trim())
+}
+
+/// Field 22 of `/proc/PID/stat` (proc(5)); the name before it may hold anything but ends with the last `)`.
+fn start_of(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace();
+    let dead = matches!(fields.next()?, "Z" | "X");
+    fields.nth(18)?.parse().ok().filter(|_| !dead)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_holder_lives_as_long_as_its_process_or_where_nobody_can_look_until_its_time_is_up() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let later: Timestamp = "2026-01-01T01:00:00Z".parse().unwrap();
+        let me = Holder::me(now);
+        assert!(me.lives(later), "this process lives");
+        let gone = Holder {
+            start: me.start + 1,
+            ..me.clone()
+        };
+        assert!(!gone.lives(now), "its number belongs to another process now");
+        let far = Holder {
+            place: "elsewhere".to_owned(),
+            ..gone
+        };
+        assert!(far.lives(now));
+        assert!(!far.lives(later));
+    }
+}

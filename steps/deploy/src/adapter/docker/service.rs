@@ -1,0 +1,291 @@
+//! One service on an engine: its objects, and who may change them.
+
+use std::fs::File;
+use std::io::Read;
+
+use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
+use futures::future::try_join_all;
+use pilotage_clock::Clock;
+use pilotage_config::DockerTarget;
+use pilotage_name::ServiceKey;
+use tokio::sync::Mutex;
+
+use super::container::Container;
+use super::engine::Engine;
+use super::error::EngineError;
+use super::holder::Holder;
+use super::image::Images;
+use super::mark::{Mark, Marks};
+use super::network::Network;
+use super::reach::Ourselves;
+use super::registry::Registries;
+use super::{label, names};
+use crate::desired::Labels;
+use crate::error::TargetError;
+use crate::fingerprint::hex;
+use crate::live::InstanceId;
+
+/// How often a claim is tried again because somebody else was faster.
+const RACES: u32 = 5;
+
+/// One service on an engine.
+#[derive(Debug)]
+pub struct DockerService {
+    pub(super) key: ServiceKey,
+    pub(super) target: DockerTarget,
+    pub(super) engine: Engine,
+    pub(super) registries: Registries,
+    pub(super) ourselves: Ourselves,
+    clock: Clock,
+    /// The mark that says that we may change the service.
+    held: Mutex<Option<Mark>>,
+}
+
+impl DockerService {
+    /// The service `key` on the engine of `target`.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn connect(
+        target: DockerTarget,
+        key: ServiceKey,
+        registries: Registries,
+        clock: Clock,
+    ) -> Result<Self, TargetError> {
+        let engine = Engine::connect(&target).await?;
+        Ok(Self::on(engine, target, key, registries, clock).await)
+    }
+
+    /// The service `key` on an engine that answers.
+    pub(super) async fn on(
+        engine: Engine,
+        target: DockerTarget,
+        key: ServiceKey,
+        registries: Registries,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            ourselves: Ourselves::find(&engine).await,
+            key,
+            target,
+            engine,
+            registries,
+            clock,
+            held: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn marks(&self) -> Marks<'_> {
+        Marks {
+            engine: &self.engine,
+            key: &self.key,
+        }
+    }
+
+    pub(super) fn network(&self) -> Network<'_> {
+        Network {
+            engine: &self.engine,
+            key: &self.key,
+        }
+    }
+
+    pub(super) fn images(&self) -> Images<'_> {
+        Images {
+            engine: &self.engine,
+            registries: &self.registries,
+        }
+    }
+
+    /// Makes us the one who changes the service. A living holder with a lower fence is superseded: it finds out before
+    /// its next effect.
+    pub(super) async fn take(&self, labels: &Labels) -> Result<(), TargetError> {
+        for _ in 0..RACES {
+            let before = self.marks().read().await?.unwrap_or_default();
+            check_fence(&before, labels)?;
+            let now = self.clock.now();
+            if let Some(holder) = before.holder.as_ref().filter(|holder| holder.lives(now)) {
+                let who = format!(
+                    "another deploy ({}, fence {})",
+                    holder.describe(),
+                    before.holder_fence
+                );
+                if before.holder_fence >= labels.fence {
+                    return Err(TargetError::Busy { holder: who });
+                }
+                tracing::warn!("{who} is superseded by this release");
+            }
+            let mine = Mark {
+                holder: Some(Holder::me(now)),
+                holder_fence: labels.fence,
+                ..before.clone()
+            };
+            if let Some(mine) = self.marks().append(before.sequence, mine).await? {
+                *self.held.lock().await = Some(mine);
+                return Ok(());
+            }
+        }
+        Err(TargetError::Busy {
+            holder: "another process".to_owned(),
+        })
+    }
+
+    /// Lets the next one in.
+    pub(super) async fn let_go(&self) {
+        let held = self.held.lock().await.clone();
+        let Some(held) = held else { return };
+        let given_back = self
+            .change(|mark| {
+                mark.holder = None;
+                mark.holder_fence = 0;
+            })
+            .await;
+        if let Err(error) = given_back {
+            // Whoever comes next sees that this process is gone.
+            tracing::debug!("mark {} is not given back: {error}", held.sequence);
+        }
+        *self.held.lock().await = None;
+    }
+
+    /// The state of the service, when we still are the one who changes it.
+    ///
+    /// # Errors
+    /// When somebody else has taken over.
+    pub(super) async fn guard(&self, labels: &Labels) -> Result<Mark, TargetError> {
+        let held = self.held.lock().await.clone();
+        let now = self.marks().read().await?;
+        match (held, now) {
+            (Some(held), Some(now)) if held == now => Ok(now),
+            (_, Some(now)) => {
+                check_fence(&now, labels)?;
+                if now.holder_fence > labels.fence {
+                    return Err(TargetError::Stale {
+                        fence: labels.fence,
+                        by: format!("a deploy with fence {}", now.holder_fence),
+                    });
+                }
+                let holder = match &now.holder {
+                    Some(holder) => format!("another deploy ({})", holder.describe()),
+                    None => "another deploy".to_owned(),
+                };
+                Err(TargetError::Busy { holder })
+            }
+            (_, None) => Err(EngineError::Unreadable {
+                what: format!("what is remembered of {}", self.key),
+                reason: "somebody has removed its volumes meanwhile".to_owned(),
+            }
+            .into()),
+        }
+    }
+
+    /// Changes what is remembered of the service, when we still are the one who does.
+    ///
+    /// # Errors
+    /// When somebody else has taken over.
+    pub(super) async fn change(&self, how: impl FnOnce(&mut Mark)) -> Result<(), TargetError> {
+        let mut held = self.held.lock().await;
+        let lost = || TargetError::Busy {
+            holder: "another deploy".to_owned(),
+        };
+        let before = held.clone().ok_or_else(lost)?;
+        let mut new = before.clone();
+        how(&mut new);
+        if new == before {
+            return Ok(());
+        }
+        *held = Some(
+            self.marks()
+                .append(before.sequence, new)
+                .await?
+                .ok_or_else(lost)?,
+        );
+        Ok(())
+    }
+
+    /// All instances, half made ones included, by rising number.
+    pub(super) async fn containers(&self) -> Result<Vec<(InstanceId, Container)>, TargetError> {
+        let mut wanted = label::of_service(&self.key);
+        wanted.retain(|_, value| !value.is_empty());
+        let mut filters = label::filter(&wanted);
+        filters
+            .entry("label".to_owned())
+            .or_default()
+            .push(label::INSTANCE.to_owned());
+        let options = ListContainersOptionsBuilder::default()
+            .all(true)
+            .filters(&filters)
+            .build();
+        let listed = self.engine.docker.list_containers(Some(options)).await;
+        let listed = listed.map_err(self.engine.failed("list its containers"))?;
+        let ids = listed.into_iter().filter_map(|container| container.id);
+        let inspected = try_join_all(ids.map(|id| async move { self.inspect(&id).await })).await?;
+        let mut found: Vec<(InstanceId, Container)> = inspected
+            .into_iter()
+            .flatten()
+            .filter_map(|container| {
+                let id = container.labels.get(label::INSTANCE)?.parse().ok()?;
+                Some((InstanceId(id), container))
+            })
+            .collect();
+        found.sort_by_key(|(id, container)| (*id, container.name.clone()));
+        Ok(found)
+    }
+
+    /// The container of an instance.
+    ///
+    /// # Errors
+    /// When there is none, or it is not ours.
+    pub(super) async fn container(&self, id: InstanceId) -> Result<Container, TargetError> {
+        let name = names::instance(&self.key, id);
+        self.ours(&name).await?.ok_or_else(|| TargetError::Instance {
+            instance: id,
+            reason: "is not there".to_owned(),
+        })
+    }
+
+    /// The container of this name; none when there is none.
+    ///
+    /// # Errors
+    /// When it is not ours.
+    pub(super) async fn ours(&self, name: &str) -> Result<Option<Container>, TargetError> {
+        let found = self.inspect(name).await?;
+        match found {
+            Some(container) if !label::carries(&container.labels, &label::of_service(&self.key)) => {
+                Err(EngineError::Foreign {
+                    what: format!("a container {name}"),
+                }
+                .into())
+            }
+            found => Ok(found),
+        }
+    }
+
+    pub(super) async fn inspect(&self, id: &str) -> Result<Option<Container>, EngineError> {
+        let inspected = self
+            .engine
+            .docker
+            .inspect_container(id, None::<InspectContainerOptions>)
+            .await;
+        match inspected.map_err(self.engine.failed(format!("show the container {id}"))) {
+            Ok(found) => Ok(Some(Container::read(found, &names::network(&self.key)))),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn check_fence(mark: &Mark, labels: &Labels) -> Result<(), TargetError> {
+    match mark.marker() {
+        Some(marker) if marker.fence > labels.fence => Err(TargetError::Stale {
+            fence: labels.fence,
+            by: marker.to_string(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Text that nobody else has.
+pub(super) fn random_text() -> std::io::Result<String> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(hex(&bytes))
+}

@@ -1,0 +1,113 @@
+//! The engine behind the port.
+
+use std::net::{IpAddr, SocketAddr};
+
+use pilotage_descriptor::Descriptor;
+
+use super::service::DockerService;
+use crate::capability::Capabilities;
+use crate::desired::{Desired, Labels};
+use crate::error::TargetError;
+use crate::live::{InstanceId, Live};
+use crate::operation::Operation;
+use crate::port::{Evidence, Setback, Target};
+
+/// What a Docker target can do.
+const CAPABILITIES: Capabilities = Capabilities {
+    target: "docker",
+    jobs: false,
+    limits: true,
+    replicas: 1,
+    images: true,
+    exec: false,
+    grpc: false,
+    sealed: false,
+    own_secrets: false,
+    reserved: &["PORT", "PORT_*", "PILOTAGE_*"],
+};
+
+/// Held while a service is changed. That is remembered on the engine, where the next one finds it when this process is
+/// gone without having given it back.
+#[derive(Debug)]
+pub struct Claim;
+
+impl Target for DockerService {
+    type Claim = Claim;
+
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
+    }
+
+    async fn digest(&self, descriptor: &Descriptor) -> Result<String, TargetError> {
+        Ok(self.images().digest(descriptor).await?)
+    }
+
+    async fn claim(&self, labels: &Labels) -> Result<Claim, TargetError> {
+        self.take(labels).await?;
+        Ok(Claim)
+    }
+
+    async fn release(&self, Claim: Claim) {
+        self.let_go().await;
+    }
+
+    async fn observe(&self, wanted: Option<&Descriptor>) -> Result<Live, TargetError> {
+        self.look(wanted).await
+    }
+
+    async fn apply(&self, operation: &Operation, desired: &Desired) -> Result<(), TargetError> {
+        self.guard(&desired.labels).await?;
+        match *operation {
+            Operation::Mark { fence } => {
+                self.change(|mark| {
+                    mark.marked = true;
+                    mark.fence = fence;
+                    mark.release.clone_from(&desired.labels.release);
+                    mark.commit.clone_from(&desired.labels.commit);
+                })
+                .await
+            }
+            Operation::Prepare { instance } => self.prepare(instance, desired).await,
+            Operation::Start { instance } => self.start(instance).await,
+            Operation::Switch { instance } => self.switch(instance).await,
+            Operation::Stop { instance, undone } => self.stop(instance, undone).await,
+            Operation::Remove { instance } => self.remove(instance).await,
+            Operation::Withdraw => self.withdraw().await,
+            // The engine's own DNS routes.
+            Operation::OpenFront | Operation::Prove { .. } | Operation::Verify { .. } => Ok(()),
+        }
+    }
+
+    async fn reach(&self, instance: InstanceId, port: &str) -> Result<SocketAddr, TargetError> {
+        self.address_of(instance, port).await
+    }
+
+    async fn peer(&self, name: &str) -> Option<IpAddr> {
+        // Whoever cannot be found here is looked for in the world.
+        self.named(name).await.ok().flatten()
+    }
+
+    async fn ended(&self, instance: InstanceId) -> Setback {
+        self.end_of(instance).await
+    }
+
+    async fn stranger(&self, _: InstanceId, _: &str) -> Option<Setback> {
+        // An instance has an address of its own, where nobody else can listen.
+        None
+    }
+
+    async fn said(&self, instance: InstanceId) -> String {
+        match self.container(instance).await {
+            Ok(container) => self.last_lines(&container).await,
+            Err(_) => String::new(),
+        }
+    }
+
+    async fn evidence(&self, instance: InstanceId) -> Result<Evidence, TargetError> {
+        self.read_proof(instance).await
+    }
+
+    async fn outputs(&self, instance: InstanceId) -> Vec<(String, String)> {
+        self.addresses(instance).await
+    }
+}
