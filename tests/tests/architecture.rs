@@ -388,3 +388,31 @@ fn the_map_names_every_crate() {
         );
     }
 }
+
+#[test]
+fn the_invariants_are_held_by_tests_that_exist() {
+    let map = std::fs::read_to_string(HOUSE.root.join("ARCHITECTURE.md")).unwrap();
+    let rows = map.lines().filter(|line| {
+        let number = line.trim_start_matches("| ").split(' ').next();
+        number.is_some_and(|number| number.parse::<u32>().is_ok())
+    });
+    let mut sources = String::new();
+    for place in ["steps", "shared", "tests"] {
+        for path in HOUSE.sources(&HOUSE.root.join(place)) {
+            sources.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+    let mut named = 0;
+    for row in rows {
+        let holders = row.split('|').nth(3).unwrap();
+        for name in holders.split('`').skip(1).step_by(2) {
+            let is_test = !name.contains('.');
+            named += usize::from(is_test);
+            assert!(
+                !is_test || sources.contains(&format!("fn {name}(")),
+                "{name} holds an invariant in ARCHITECTURE.md and is no test"
+            );
+        }
+    }
+    assert!(named > 10, "the table of invariants was not found");
+}
