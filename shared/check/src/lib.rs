@@ -1,7 +1,8 @@
 //! An expectation, an observation, and the pure verdict between them.
 //!
 //! What is asked of an endpoint is an [`Expectation`], what one try saw is an [`Observation`], and [`judge`] says how the
-//! two stand to each other; [`unmet`] says which further [`Assertion`]s an answer does not meet. [`Progress`] folds the verdicts of many tries into the end of a wait. Nothing here asks, waits
+//! two stand to each other; [`unmet`] says which further [`Assertion`]s an answer does not meet. [`Progress`] folds the
+//! verdicts of many tries into the end of a wait, and [`Patience`] says when the next try is due. Nothing here asks, waits
 //! or looks at a clock.
 
 mod assertion;
@@ -13,8 +14,10 @@ mod histogram;
 mod json_path;
 mod judge;
 mod observation;
+mod patience;
 mod pattern;
 mod progress;
+mod round;
 mod rule;
 mod status;
 mod verdict;
@@ -29,8 +32,10 @@ pub use histogram::Histogram;
 pub use json_path::JsonPath;
 pub use judge::judge;
 pub use observation::{HttpAnswer, NoAnswer, Observation, TlsProblem};
+pub use patience::Patience;
 pub use pattern::Pattern;
-pub use progress::{Attempt, End, Patience, Progress, Round, State};
+pub use progress::{AddressSeen, End, Progress, State};
+pub use round::{Attempt, Round};
 pub use rule::Rule;
 pub use status::StatusSet;
 pub use verdict::{Class, Said, Verdict};

@@ -15,7 +15,8 @@ record! {
         pub endpoints: Vec<Endpoint>,
         /// The hard end of the check.
         pub timeout: Duration = Duration::from_secs(60),
-        /// From the start of one try to the start of the next.
+        /// From the start of one try to the start of the next at most; what is not well is asked again sooner at first, unless
+        /// `retries` is written.
         pub interval: Duration = Duration::from_millis(500),
         /// The end of one try; never later than the end of the check.
         pub try_timeout: Duration = Duration::from_secs(3),

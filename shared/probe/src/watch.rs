@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 
-use futures::future::join_all;
+use futures::stream::{FuturesUnordered, StreamExt};
 use pilotage_check::{Attempt, NoAnswer, Observation, Patience, Progress, Round, State, judge};
 use tokio::time::{Instant, sleep_until};
 
@@ -24,10 +24,10 @@ impl Watched {
     }
 }
 
-/// Asks `endpoint` at every address it has, at once and then every interval, until it was well often enough, the
+/// Asks `endpoint` at every address it has, at once and then as often as the patience says, until it was well often enough, the
 /// patience is at its end, or `cancel` completes. Never lasts longer than the patience's time-out.
 ///
-/// Intervals count from the start of a round to the start of the next; a round that takes longer is followed at once.
+/// Pauses count from the start of a round to the start of the next; a round that takes longer is followed at once.
 pub async fn watch<P: Probe>(
     endpoint: &Endpoint,
     patience: &Patience,
@@ -99,11 +99,23 @@ async fn round<P: Probe>(
     };
     let left = limit.saturating_sub(begin.elapsed().saturating_sub(started));
     let attempt = &attempt;
-    let tries = addresses.into_iter().map(|address| async move {
+    let tries = addresses.into_iter().enumerate().map(|(place, address)| async move {
         let observation = probe.ask(&endpoint.question, address, left).await;
         let attempt = attempt(Some(address), &observation);
         tracing::debug!(endpoint = endpoint.name, %address, round = number, "{}", attempt.verdict.said().text);
-        attempt
+        (place, attempt)
     });
-    Round::new(join_all(tries).await)
+    let mut tries: FuturesUnordered<_> = tries.collect();
+    let mut attempts = Vec::with_capacity(tries.len());
+    while let Some((place, attempt)) = tries.next().await {
+        // Whoever is content with one address does not wait for a silent one beside it.
+        let enough = patience.any_address && attempt.verdict.is_good();
+        attempts.push((place, attempt));
+        if enough {
+            break;
+        }
+    }
+    // As the look-up ordered them, so that reports do not depend on who was quicker.
+    attempts.sort_by_key(|(place, _)| *place);
+    Round::new(attempts.into_iter().map(|(_, attempt)| attempt).collect())
 }

@@ -19,8 +19,6 @@ use crate::port::{Setback, Target};
 const ACCEPT: quantity::Duration = quantity::Duration::from_secs(60);
 /// How long something without ports has to run to count as started.
 const ALIVE: Duration = Duration::from_secs(1);
-/// How often a port is tried that nobody listens on yet: it costs next to nothing.
-const WHILE_REFUSED: quantity::Duration = quantity::Duration::from_millis(20);
 /// How long it may take to find out that an instance which cannot be reached has ended.
 pub(crate) const ENDED: Duration = Duration::from_secs(1);
 /// How long the one good answer after the switch may take.
@@ -174,7 +172,7 @@ async fn questions<'d, T: Target>(
                 let at = target.reach(instance, &port.name).await?;
                 questions.push(Asked {
                     endpoint: tcp(format!("tcp {}", port.name), address(at)),
-                    patience: accepting(ACCEPT),
+                    patience: Patience::new(ACCEPT),
                     port: Some(&port.name),
                 });
             }
@@ -192,7 +190,7 @@ async fn questions<'d, T: Target>(
             };
             questions.push(Asked {
                 endpoint: tcp(format!("requires {required}"), at),
-                patience: accepting(timeout),
+                patience: Patience::new(timeout),
                 port: None,
             });
         }
@@ -240,18 +238,8 @@ fn tcp(name: String, at: Address) -> Endpoint {
     }
 }
 
-fn accepting(timeout: quantity::Duration) -> Patience {
-    Patience {
-        while_refused: Some(WHILE_REFUSED),
-        ..Patience::new(timeout)
-    }
-}
-
 fn patience(healthcheck: &Healthcheck, depth: Depth) -> Patience {
-    let whole = Patience {
-        while_refused: Some(WHILE_REFUSED),
-        ..healthcheck.patience()
-    };
+    let whole = healthcheck.patience();
     match depth {
         Depth::Whole => whole,
         Depth::Once => Patience {

@@ -29,7 +29,8 @@ pub struct Args {
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<Duration>,
 
-    /// From the start of one try to the start of the next; 500ms, or the descriptor's.
+    /// From the start of one try to the start of the next at most; 500ms, or the descriptor's. What is not well is asked
+    /// again sooner at first, unless --retries is given.
     #[arg(long, value_name = "DURATION")]
     pub interval: Option<Duration>,
 
@@ -48,6 +49,10 @@ pub struct Args {
     /// Ask on until the time-out even where waiting does not help (a bad certificate, 401, 403, a lasting 404).
     #[arg(long)]
     pub keep_trying: bool,
+
+    /// Be content with one good address of a name; otherwise every one has to answer well, and each as often as asked.
+    #[arg(long)]
+    pub any_address: bool,
 
     /// The version that has to answer; the descriptor's own when nothing is said.
     #[arg(long, value_name = "VERSION")]
@@ -172,6 +177,7 @@ impl Args {
             expect_version: self.expect_version,
             limits,
             keep_trying: self.keep_trying,
+            any_address: self.any_address,
         };
         Ok((request, self.from))
     }

@@ -191,7 +191,7 @@ fn patience(from: Patience, request: &Request) -> Patience {
         retries: retries.or(from.retries),
         grace: Patience::grace_of(timeout),
         fail_fast: !request.keep_trying,
-        while_refused: None,
+        any_address: request.any_address,
     }
 }
 

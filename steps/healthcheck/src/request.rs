@@ -14,6 +14,8 @@ pub struct Request {
     pub limits: Limits,
     /// Ask on after a failure that waiting does not repair.
     pub keep_trying: bool,
+    /// Of a name with several addresses one that is well suffices.
+    pub any_address: bool,
 }
 
 /// What is asked.

@@ -110,6 +110,15 @@ fn detail(plan: &EndpointPlan, ending: &Ending) -> String {
     for (address, key) in progress.set_aside() {
         let _ = writeln!(text, "not counted: {address} ({key}), as another address answers");
     }
+    if progress.addresses().len() > 1 {
+        for (address, seen) in progress.addresses() {
+            let _ = writeln!(
+                text,
+                "address:  {address} {}, {} in a row of {}",
+                seen.last, seen.streak, seen.tries
+            );
+        }
+    }
     let runs = runs(&ending.watched);
     let several = runs.iter().any(|run| run.address != runs[0].address);
     if !runs.is_empty() {
@@ -164,6 +173,18 @@ pub(crate) fn data(plan: &EndpointPlan, ending: &Ending) -> Value {
             })
         })
         .collect();
+    let addresses: Vec<Value> = progress
+        .addresses()
+        .iter()
+        .map(|(address, seen)| {
+            json!({
+                "address": address.to_string(),
+                "tries": seen.tries,
+                "good_in_a_row": seen.streak,
+                "last": seen.last,
+            })
+        })
+        .collect();
     let set_aside: Vec<Value> = progress
         .set_aside()
         .iter()
@@ -177,6 +198,7 @@ pub(crate) fn data(plan: &EndpointPlan, ending: &Ending) -> Value {
         "version": progress.version(),
         "tries": progress.tries(),
         "rounds": progress.rounds(),
+        "addresses": addresses,
         "histogram": histogram,
         "timeline": timeline,
         "timeline_left_out": progress.left_out(),
@@ -261,6 +283,7 @@ pub(crate) fn plan_data(plan: &Plan) -> Value {
             "threshold": patience.threshold,
             "retries": patience.retries,
             "fail_fast": patience.fail_fast,
+            "any_address": patience.any_address,
         },
     })
 }
@@ -312,8 +335,9 @@ fn limits(patience: &Patience) -> String {
         ", even where waiting does not help"
     };
     format!(
-        "{} in a row from every address, a try each {} for at most {}, timeout {}{retries}{fast}",
+        "{} in a row from {} address, a try at least each {} for at most {}, timeout {}{retries}{fast}",
         patience.threshold.max(1),
+        if patience.any_address { "any" } else { "every" },
         patience.interval,
         patience.try_timeout,
         patience.timeout,

@@ -42,6 +42,7 @@ fn request() -> Request {
         expect_version: None,
         limits: Limits::default(),
         keep_trying: false,
+        any_address: false,
     }
 }
 

@@ -17,6 +17,7 @@ mod decide;
 mod descriptors;
 mod help;
 mod idle;
+mod lag;
 mod process;
 mod push;
 mod race;
@@ -39,7 +40,7 @@ type Measure = fn(&Path) -> Measured;
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 /// The figures by name. Each gets a folder of its own that is removed afterwards.
-const FIGURES: [(&str, Measure); 8] = [
+const FIGURES: [(&str, Measure); 9] = [
     ("help", help::measure),
     ("descriptors", descriptors::measure),
     ("idle", idle::measure),
@@ -48,6 +49,7 @@ const FIGURES: [(&str, Measure); 8] = [
     ("push", push::measure),
     ("race", race::measure),
     ("checks", checks::measure),
+    ("lag", lag::measure),
 ];
 
 fn main() -> ExitCode {
