@@ -6,4 +6,5 @@ pub mod docker;
 pub mod gitserver;
 pub mod play;
 pub mod slack;
+pub mod smtp;
 pub mod sshserver;

@@ -27,7 +27,7 @@ const PURE: [&str; 10] = [
     "pilotage-secret",
     "pilotage-yaml",
 ];
-const IMPURE: [&str; 8] = [
+const IMPURE: [&str; 9] = [
     "tokio",
     "reqwest",
     "git2",
@@ -36,14 +36,16 @@ const IMPURE: [&str; 8] = [
     "pilotage-clock",
     "process-wrap",
     "slack-morphism",
+    "lettre",
 ];
 
 /// Who alone may depend on a library directly.
-const WALLS: [(&str, &[&str]); 8] = [
+const WALLS: [(&str, &[&str]); 9] = [
     ("bollard", &["pilotage-deploy"]),
     ("git2", &["pilotage-gitrepo", "pilotage-ledger"]),
     ("russh", &["pilotage-gitrepo"]),
     ("reqwest", &["pilotage-http"]),
+    ("lettre", &["pilotage-notify"]),
     ("slack-morphism", &["pilotage-notify"]),
     ("backoff", &["pilotage-retry"]),
     ("granit-parser", &["pilotage-yaml"]),
@@ -59,7 +61,8 @@ const BANNED: [&str; 6] = [
     "serde_yml",
 ];
 
-const LICENCES: [&str; 13] = [
+const LICENCES: [&str; 14] = [
+    "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
     "BSD-2-Clause",

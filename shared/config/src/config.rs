@@ -5,8 +5,8 @@ use pilotage_name::{EnvironmentName, ProjectName, ServiceName};
 use pilotage_yaml::record;
 
 use crate::{
-    CommandTarget, Environment, Forge, Freeze, LedgerPlace, Mode, NotifyEvent, NotifyRoutes, Person, Policy,
-    ServiceRules, Stage, Target, Trackers, Trigger,
+    CommandTarget, Environment, Forge, Freeze, LedgerPlace, Mail, Mode, NotifyEvent, NotifyRoutes, Person,
+    Policy, ServiceRules, Stage, Target, Trackers, Trigger,
 };
 
 /// The whole of pilotage.yaml: valid, defaults filled in.
@@ -30,6 +30,8 @@ pub struct Config {
     pub services: BTreeMap<ServiceName, ServiceRules>,
     /// Who hears of what, in every environment.
     pub notify: NotifyRoutes,
+    /// The server that takes mail.
+    pub mail: Option<Mail>,
     /// Message templates by event: paths in the config branch.
     pub templates: BTreeMap<NotifyEvent, String>,
     /// Where the record is kept.

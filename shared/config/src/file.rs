@@ -6,7 +6,7 @@ use pilotage_yaml::{record, words};
 
 use crate::environment::EnvironmentEntry;
 use crate::{
-    Forge, Freeze, LedgerPlace, NotifyEvent, NotifyRoutes, Person, Policy, ServiceRules, Storm, Target,
+    Forge, Freeze, LedgerPlace, Mail, NotifyEvent, NotifyRoutes, Person, Policy, ServiceRules, Storm, Target,
     Trackers, Trigger,
 };
 
@@ -33,6 +33,8 @@ record! {
         pub(crate) services: BTreeMap<ServiceName, ServiceRules>,
         /// Who hears of what, in every environment.
         pub(crate) notify: NotifyRoutes = NotifyRoutes::default(),
+        /// The server that takes mail; without it nobody is mailed.
+        pub(crate) mail: Option<Mail>,
         /// Message templates (minijinja) by event: paths in the config branch. They replace ours.
         pub(crate) templates: BTreeMap<NotifyEvent, String>,
         /// Where the record of decisions and releases is kept.
@@ -61,7 +63,7 @@ impl ConfigFile {
     pub(crate) fn policy_hash(&self) -> String {
         let mut deciding = serde_json::to_value(self).unwrap_or_default();
         if let Some(keys) = deciding.as_object_mut() {
-            for key in ["targets", "trigger", "notify", "templates"] {
+            for key in ["targets", "trigger", "notify", "mail", "templates"] {
                 keys.shift_remove(key);
             }
         }

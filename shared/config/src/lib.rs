@@ -30,6 +30,7 @@ mod environment;
 mod file;
 mod freeze;
 mod ledger;
+mod mail;
 mod notify;
 mod parse;
 mod person;
@@ -48,6 +49,7 @@ pub use docker::{DockerTarget, DockerTls, Haproxy, Password, Proxy, Registry, Se
 pub use environment::{Environment, First, Mode};
 pub use freeze::Freeze;
 pub use ledger::LedgerPlace;
+pub use mail::{Mail, MailTls};
 pub use notify::{NotifyEvent, NotifyRoute, NotifyRoutes};
 pub use parse::{LIMITS, parse};
 pub use person::{Person, is_forge_address};

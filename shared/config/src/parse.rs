@@ -83,6 +83,7 @@ fn resolve(file: ConfigFile, node: &Node) -> Config {
         trigger: file.trigger,
         services: file.services,
         notify: file.notify,
+        mail: file.mail,
         templates: file.templates,
         ledger: file.ledger,
         freezes: file.freezes,

@@ -1,6 +1,7 @@
 //! What the parts of pilotage.yaml mean together, checked on the tree so that every finding has a place.
 
 mod environments;
+mod mail;
 mod people;
 mod places;
 mod targets;
@@ -26,6 +27,7 @@ impl Rules<'_> {
         self.environments(&mut found);
         self.people(&mut found);
         self.places(&mut found);
+        self.mail(&mut found);
         found
     }
 

@@ -21,6 +21,7 @@ pub use client::{HttpError, blocking_client, client, client_builder, install_tls
 pub use credentials::Credentials;
 pub use failure::{Failure, FailureKind, TlsProblem};
 pub use proxies::{Proxies, ProxyError};
+pub use roots::root_certificates;
 pub use settings::HttpSettings;
 
 /// The HTTP library, for those who use the clients built here.

@@ -20,6 +20,32 @@ pub(crate) fn roots(settings: &HttpSettings) -> Result<RootCertStore, HttpError>
     Ok(store)
 }
 
+/// The same certificates, each in DER, for libraries that build their TLS themselves.
+///
+/// # Errors
+/// When a CA file is of no use.
+pub fn root_certificates(settings: &HttpSettings) -> Result<Vec<Vec<u8>>, HttpError> {
+    // What a store would refuse is of no use elsewhere either.
+    let good =
+        |certificate: &CertificateDer<'static>| RootCertStore::empty().add(certificate.clone()).is_ok();
+    let mut all: Vec<CertificateDer<'static>> = Vec::new();
+    if settings.system_roots {
+        all.extend(
+            rustls_native_certs::load_native_certs()
+                .certs
+                .into_iter()
+                .filter(good),
+        );
+        if all.is_empty() {
+            all.extend(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
+        }
+    }
+    for path in &settings.ca_files {
+        all.extend(file(path)?);
+    }
+    Ok(all.into_iter().map(|certificate| certificate.to_vec()).collect())
+}
+
 /// Read once: a store holds some 150 certificates, and programs build more than one client.
 fn system() -> &'static RootCertStore {
     static SYSTEM: OnceLock<RootCertStore> = OnceLock::new();
@@ -38,27 +64,34 @@ fn machine_or_ours(machine: Vec<CertificateDer<'static>>) -> RootCertStore {
 }
 
 fn add_file(store: &mut RootCertStore, path: &Path) -> Result<(), HttpError> {
-    let path_text = || path.display().to_string();
+    for certificate in file(path)? {
+        store
+            .add(certificate)
+            .map_err(|_| HttpError::BadCertificate { path: shown(path) })?;
+    }
+    Ok(())
+}
+
+/// The certificates of a CA file, one at least.
+fn file(path: &Path) -> Result<Vec<CertificateDer<'static>>, HttpError> {
     let unreadable = |error: pem::Error| match error {
         pem::Error::Io(source) => HttpError::CaFile {
-            path: path_text(),
+            path: shown(path),
             source,
         },
-        pem::Error::NoItemsFound => HttpError::NoCertificate { path: path_text() },
-        _ => HttpError::BadCertificate { path: path_text() },
+        pem::Error::NoItemsFound => HttpError::NoCertificate { path: shown(path) },
+        _ => HttpError::BadCertificate { path: shown(path) },
     };
-    let mut found = false;
-    for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
-        store
-            .add(certificate.map_err(unreadable)?)
-            .map_err(|_| HttpError::BadCertificate { path: path_text() })?;
-        found = true;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect();
+    let certificates = certificates.map_err(unreadable)?;
+    if certificates.is_empty() {
+        return Err(HttpError::NoCertificate { path: shown(path) });
     }
-    if found {
-        Ok(())
-    } else {
-        Err(HttpError::NoCertificate { path: path_text() })
-    }
+    Ok(certificates)
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
 }
 
 #[cfg(test)]

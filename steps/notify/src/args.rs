@@ -7,13 +7,16 @@ use pilotage_quantity::Duration;
 use pilotage_step::{Common, DescriptorArgs, StepCli};
 use url::Url;
 
+use crate::mail::is_mailable;
 use crate::route::Destination;
 
 /// Says what a release does to the people who want to know.
 ///
 /// Who that is stands in the descriptor (`notify:`) and in pilotage.yaml; `--to` asks for others instead. Slack is reached by
 /// a bot token in PILOTAGE_SLACK_TOKEN or by an incoming webhook in PILOTAGE_SLACK_WEBHOOK (or the file that either one's
-/// `_FILE` names). A channel that fails is named in the report; only when no channel took the message the exit code is 4.
+/// `_FILE` names). Mail goes through the server that pilotage.yaml names under `mail:`, as PILOTAGE_SMTP_USER with the password in
+/// PILOTAGE_SMTP_PASSWORD (or its `_FILE`) where they are set; failures and refusals go to the committer and the maintainer,
+/// too. A channel that fails is named in the report; only when no channel took the message the exit code is 4.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "pilotage-notify", version)]
 pub struct Args {
@@ -23,10 +26,10 @@ pub struct Args {
     /// What there is to say (JSON, notify-message/v1); `-` is stdin.
     #[arg(long, value_name = "FILE", required_unless_present = "schema")]
     pub message: Option<PathBuf>,
-    /// Tell these and no others: `console`, `slack:#CHANNEL`; may be given several times.
+    /// Tell these and no others: `console`, `slack:#CHANNEL`, `email:ADDRESS`; may be given several times.
     #[arg(long, value_name = "DESTINATION", value_parser = destination)]
     pub to: Vec<Destination>,
-    /// Templates of the config branch: `<event>.slack` and `<event>.txt` take the place of ours.
+    /// Templates of the config branch: `<event>.slack` and `<event>.txt` take the place of ours, as does `<event>.html`.
     #[arg(long, value_name = "DIR")]
     pub templates: Option<PathBuf>,
     /// Remember in this file where the release's messages stand, and edit them at its later events.
@@ -66,7 +69,8 @@ fn destination(text: &str) -> Result<Destination, String> {
     match text.split_once(':') {
         None if text == "console" => Ok(Destination::Console),
         Some(("slack", channel)) if good_channel(channel) => Ok(Destination::Slack(channel.to_owned())),
-        _ => Err("write `console` or `slack:#CHANNEL`".to_owned()),
+        Some(("email", address)) if is_mailable(address) => Ok(Destination::Email(address.to_owned())),
+        _ => Err("write `console`, `slack:#CHANNEL` or `email:ADDRESS`".to_owned()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The rules of delivery: what is tried again, what is edited, and what is told when it does not arrive.
 
+mod mail;
+
 use std::time::Duration;
 
 use pilotage_message::Event;
@@ -10,7 +12,8 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::blocks::content;
-use crate::port::{Posted, Slack, SlackFailure};
+use crate::port::{ChannelFailure, Posted, Slack, SlackFailure};
+pub(crate) use mail::to_mailbox;
 
 /// What became of a message on one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -100,18 +103,18 @@ struct Sender<'a> {
 }
 
 /// Tells a failed request apart from the end of the time.
-type Outcome<T> = Result<T, (SlackFailure, String)>;
+type Outcome<T, F> = Result<T, (F, String)>;
 
 impl Sender<'_> {
     /// `harmless` says that a second request does no harm where the first one may have had its effect.
-    async fn send<T>(
+    async fn send<T, F: ChannelFailure>(
         &mut self,
         harmless: bool,
-        mut request: impl AsyncFnMut() -> Result<T, SlackFailure>,
-    ) -> Outcome<T> {
+        mut request: impl AsyncFnMut() -> Result<T, F>,
+    ) -> Outcome<T, F> {
         let until = self.until;
         let attempts = &mut self.attempts;
-        let decide = |failure: &SlackFailure| match failure.retryable(harmless) {
+        let decide = |failure: &F| match failure.retryable(harmless) {
             // A wait that ends after the time is over is not begun.
             Retryable::After(wait) if Instant::now() + wait >= until => Retryable::No,
             Retryable::Yes if Instant::now() >= until => Retryable::No,
@@ -122,7 +125,7 @@ impl Sender<'_> {
             let left = until.saturating_duration_since(Instant::now());
             timeout(left, request())
                 .await
-                .unwrap_or_else(|_| Err(SlackFailure::out_of_time()))
+                .unwrap_or_else(|_| Err(F::out_of_time()))
         });
         sending.await.map_err(|gave_up| {
             let story = gave_up.to_string();

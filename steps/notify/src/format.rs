@@ -3,7 +3,7 @@
 use minijinja::value::{Value, ValueKind};
 use pilotage_diagnostic::printable;
 
-use crate::mrkdwn;
+use crate::{html, mrkdwn};
 
 /// A single value is cut here, so that one long line cannot push the rest out of the message.
 const LONGEST_VALUE: usize = 1_000;
@@ -15,11 +15,13 @@ pub(crate) enum Format {
     Text,
     /// Slack's mrkdwn.
     Slack,
+    /// HTML for mail.
+    Html,
 }
 
 impl Format {
-    /// Both of them.
-    pub(crate) const ALL: [Self; 2] = [Self::Text, Self::Slack];
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Text, Self::Slack, Self::Html];
 
     /// The ending of its files.
     #[must_use]
@@ -27,6 +29,7 @@ impl Format {
         match self {
             Self::Text => "txt",
             Self::Slack => "slack",
+            Self::Html => "html",
         }
     }
 
@@ -34,6 +37,7 @@ impl Format {
         match self {
             Self::Text => text.to_owned(),
             Self::Slack => mrkdwn::escape(text),
+            Self::Html => html::escape(text),
         }
     }
 }

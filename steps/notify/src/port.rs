@@ -1,9 +1,19 @@
+use std::fmt::Display;
 use std::time::Duration;
 
 use pilotage_http::{Failure, FailureKind};
 use pilotage_retry::Retryable;
 use slack_morphism::prelude::SlackMessageContent;
 use url::Url;
+
+/// Why a request to some channel failed, as the rules of delivery look at it.
+pub(crate) trait ChannelFailure: Display + std::fmt::Debug + Send + Sync {
+    /// Whether to try again; `harmless` says that a second request does no harm where the first one had its effect.
+    fn retryable(&self, harmless: bool) -> Retryable;
+
+    /// The time for all channels was over while the request ran.
+    fn out_of_time() -> Self;
+}
 
 /// What Slack can be asked to do: the narrow door between the rules of delivery and the network.
 pub(crate) trait Slack {
@@ -84,18 +94,6 @@ impl SlackFailure {
         }
     }
 
-    /// Whether to try again. A request that may have had its effect is repeated only where that does no harm: a second edit
-    /// is the same edit, a second post is a second message.
-    pub(crate) fn retryable(&self, harmless: bool) -> Retryable {
-        match self {
-            Self::Busy { after, .. } => Retryable::After(after.unwrap_or(USUAL_WAIT).min(LONGEST_WAIT)),
-            Self::Refused { .. } | Self::Unusable(_) => Retryable::No,
-            Self::NoAnswer(failure) if hopeless(failure.kind) => Retryable::No,
-            _ if self.maybe_done() && !harmless => Retryable::No,
-            Self::Broken { .. } | Self::Garbled { .. } | Self::NoAnswer(_) => Retryable::Yes,
-        }
-    }
-
     /// What to do about it, for the failures people meet.
     pub(crate) fn fix(&self, channel: &str) -> Option<String> {
         let Self::Refused { code } = self else { return None };
@@ -136,9 +134,20 @@ pub(crate) fn code(text: &str) -> Option<String> {
     good.then(|| text.to_owned())
 }
 
-impl SlackFailure {
-    /// The time for all channels was over while this request ran.
-    pub(crate) fn out_of_time() -> Self {
+impl ChannelFailure for SlackFailure {
+    /// A request that may have had its effect is repeated only where that does no harm: a second edit is the same edit, a
+    /// second post is a second message.
+    fn retryable(&self, harmless: bool) -> Retryable {
+        match self {
+            Self::Busy { after, .. } => Retryable::After(after.unwrap_or(USUAL_WAIT).min(LONGEST_WAIT)),
+            Self::Refused { .. } | Self::Unusable(_) => Retryable::No,
+            Self::NoAnswer(failure) if hopeless(failure.kind) => Retryable::No,
+            _ if self.maybe_done() && !harmless => Retryable::No,
+            Self::Broken { .. } | Self::Garbled { .. } | Self::NoAnswer(_) => Retryable::Yes,
+        }
+    }
+
+    fn out_of_time() -> Self {
         Self::NoAnswer(Failure {
             kind: FailureKind::Timeout,
             detail: "the time for all channels is over".to_owned(),

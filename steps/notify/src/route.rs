@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use pilotage_config::{Config, NotifyEvent, NotifyRoute};
+use pilotage_config::{Config, Mail, NotifyEvent, NotifyRoute, is_forge_address};
 use pilotage_descriptor::Descriptor;
-use pilotage_message::Event;
+use pilotage_message::{Event, Message};
 use pilotage_name::EnvironmentName;
+
+use crate::mail::is_mailable;
 
 /// Where one message goes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +46,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) environment: &'a EnvironmentName,
     /// How Slack can be reached.
     pub(crate) slack: SlackAccess,
+    /// What there is to tell: it names the people to mail.
+    pub(crate) message: &'a Message,
 }
 
 /// How Slack can be reached.
@@ -82,7 +86,15 @@ pub(crate) fn destinations(event: Event, sources: &Sources<'_>) -> Vec<Destinati
     if let Some(descriptor) = sources.descriptor {
         any |= !(descriptor.notify.slack.is_empty() && descriptor.notify.email.is_empty());
         named.extend(descriptor.notify.slack.iter().cloned().map(Destination::Slack));
-        named.extend(descriptor.notify.email.iter().cloned().map(Destination::Email));
+        named.extend(
+            descriptor
+                .notify
+                .email
+                .iter()
+                .filter(|address| allowed(address, sources.config))
+                .cloned()
+                .map(Destination::Email),
+        );
     }
     for routes in routes.into_iter().flatten() {
         any |= !(routes.slack.is_empty() && routes.email.is_empty());
@@ -96,11 +108,57 @@ pub(crate) fn destinations(event: Event, sources: &Sources<'_>) -> Vec<Destinati
             SlackAccess::Token | SlackAccess::None => Destination::Console,
         });
     }
+    named.extend(accountable(event, sources).map(Destination::Email));
     unique(
         named
             .into_iter()
             .map(|destination| reached(destination, sources.slack)),
     )
+}
+
+/// Who is told of bad news wherever it is told: who brought the change, and whom the descriptor names. Only where there is
+/// mail at all.
+fn accountable<'a>(event: Event, sources: &Sources<'a>) -> impl Iterator<Item = String> + use<'a> {
+    let config = sources.config;
+    let bad = matches!(event, Event::Failed | Event::Refused) && config.is_some_and(|it| it.mail.is_some());
+    let people = [sources.message.brought_by(), sources.message.maintainer.as_ref()];
+    let of_descriptor = sources
+        .descriptor
+        .and_then(|descriptor| descriptor.maintainer.as_ref())
+        .map(|maintainer| &maintainer.email);
+    people
+        .into_iter()
+        .flatten()
+        .filter_map(|who| who.email.as_ref())
+        .chain(of_descriptor)
+        .filter(move |address| {
+            bad && is_mailable(address)
+                && !is_forge_address(address)
+                && !silent(address)
+                && allowed(address, config)
+        })
+        .cloned()
+}
+
+/// An address behind which nobody reads, such as `1234+ana@users.noreply.github.com`.
+fn silent(address: &str) -> bool {
+    address.rsplit_once('@').is_some_and(|(_, domain)| {
+        domain
+            .split('.')
+            .any(|label| label.eq_ignore_ascii_case("noreply"))
+    })
+}
+
+/// Whether an address that comes from git is mailed: anybody can write any address there.
+fn allowed(address: &str, config: Option<&Config>) -> bool {
+    let Some((config, mail)) = config.and_then(|config| Some((config, config.mail.as_ref()?))) else {
+        return true;
+    };
+    let known = || {
+        let mut emails = config.people.values().flat_map(|person| &person.emails);
+        emails.any(|known| known.eq_ignore_ascii_case(address))
+    };
+    Mail::reaches(mail, address) || known()
 }
 
 /// The word in pilotage.yaml for those who want to hear of an event. Whoever wants to know of failures also wants to know
@@ -165,7 +223,26 @@ mod tests {
             .unwrap()
     }
 
+    fn message() -> Message {
+        serde_json::from_value(serde_json::json!({
+            "schema": "notify-message/v1", "project": "acme", "environment": "qa",
+            "committer": {"name": "Ana", "email": "ana@example.com"},
+            "maintainer": {"name": "Shop", "email": "shop@example.com"},
+        }))
+        .unwrap()
+    }
+
     fn told(
+        event: Event,
+        descriptor: Option<&Descriptor>,
+        config: Option<&Config>,
+        slack: SlackAccess,
+    ) -> String {
+        told_of(&message(), event, descriptor, config, slack)
+    }
+
+    fn told_of(
+        message: &Message,
         event: Event,
         descriptor: Option<&Descriptor>,
         config: Option<&Config>,
@@ -178,6 +255,7 @@ mod tests {
             config,
             environment: &environment,
             slack,
+            message,
         };
         let all: Vec<String> = destinations(event, &sources)
             .iter()
@@ -247,7 +325,58 @@ mod tests {
             config: None,
             environment: &environment,
             slack: SlackAccess::Token,
+            message: &message(),
         };
         assert_eq!(destinations(Event::Failed, &sources), asked[..2]);
+    }
+
+    #[test]
+    fn bad_news_is_mailed_to_who_brought_it_and_to_the_maintainer() {
+        let with = |domains: &str| {
+            config(&format!(
+                "mail: {{host: mail.example.com, from: p@example.com, domains: [{domains}]}}\n\
+                 people: {{ana: {{emails: [ana@home.example.org]}}}}\n\
+                 environments: {{qa: {{target: here, notify: {{slack: [\"#qa\"]}}}}}}\n"
+            ))
+        };
+        let (all, some) = (with(""), with("example.com"));
+        let told = |message: &Message, event, config: &Config| {
+            told_of(message, event, None, Some(config), SlackAccess::Token)
+        };
+        let ours = message();
+        for event in [Event::Failed, Event::Refused] {
+            assert_eq!(
+                told(&ours, event, &all),
+                "slack #qa, email ana@example.com, email shop@example.com"
+            );
+        }
+        for event in [Event::Started, Event::Succeeded, Event::Waiting, Event::Cancelled] {
+            assert_eq!(told(&ours, event, &all), "slack #qa");
+        }
+        // Whoever can push can write any address into a commit.
+        for (address, everywhere, at_home) in [
+            ("victim@elsewhere.example", true, false),
+            ("ana@home.example.org", true, true),
+            ("1+ana@users.noreply.github.com", false, false),
+            ("noreply@github.com", false, false),
+            ("a@example.com\r\nBcc: b@example.com", false, false),
+            ("a@example.com, b@example.com", false, false),
+            ("", false, false),
+        ] {
+            let mut message = message();
+            message.maintainer = None;
+            message.committer = Some(pilotage_message::Who {
+                name: "x".to_owned(),
+                email: Some(address.to_owned()),
+            });
+            for (config, told_there) in [(&all, everywhere), (&some, at_home)] {
+                let expected = if told_there {
+                    format!("slack #qa, email {address}")
+                } else {
+                    "slack #qa".to_owned()
+                };
+                assert_eq!(told(&message, Event::Failed, config), expected, "{address:?}");
+            }
+        }
     }
 }

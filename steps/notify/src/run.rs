@@ -3,19 +3,20 @@ use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use futures::future::join_all;
-use pilotage_http::{HttpSettings, Proxies, client};
+use pilotage_http::{HttpSettings, Proxies, client, root_certificates};
 use pilotage_message::{Event, schema};
 use pilotage_outcome::{Effects, Fault, StepReport};
 use pilotage_retry::{Limits, RetryPolicy, Waits};
 use pilotage_step::Context;
 
-use crate::adapter::{Access, SlackApi};
+use crate::adapter::{Access, SlackApi, Smtp};
 use crate::args::Args;
 use crate::context::Context as Facts;
-use crate::delivery::{Arrival, ChannelResult, OutgoingMessage, to_channel, to_webhook};
+use crate::delivery::{Arrival, ChannelResult, OutgoingMessage, to_channel, to_mailbox, to_webhook};
 use crate::format::Format;
 use crate::input::Input;
-use crate::port::{Posted, Slack};
+use crate::mail::Letter;
+use crate::port::Posted;
 use crate::report::{about, delivered, planned};
 use crate::route::{Destination, SlackAccess, Sources, destinations, heard_as};
 use crate::state::State;
@@ -49,6 +50,7 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
                 Access::Webhook(_) => SlackAccess::Webhook,
                 Access::None => SlackAccess::None,
             },
+            message: &input.message,
         },
     );
     let texts = render(event, &destinations, &args, &input, &cx)?;
@@ -69,6 +71,21 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
     };
     let release = input.message.release.as_ref().map(ToString::to_string);
     let slack = slack(&args, access, &cx)?;
+    let mails = destinations
+        .iter()
+        .any(|destination| matches!(destination, Destination::Email(_)));
+    let post = if mails { post(&args, &input, &cx)? } else { None };
+    let channels = Channels {
+        slack: &slack,
+        post: post.as_ref(),
+        letter: Letter {
+            event,
+            message: &input.message,
+            text: texts.get(&Format::Text).map_or("", String::as_str),
+            html: texts.get(&Format::Html).map_or("", String::as_str),
+            at: cx.clock.now().into(),
+        },
+    };
     let within = within(&args, &cx);
     let policy = policy(within)?;
     cx.note(|report| report.effects = Effects::Partial);
@@ -80,12 +97,12 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
                 .as_ref()
                 .and_then(|release| state.find(release, &destination.to_string())),
         };
-        let (slack, policy) = (&slack, &policy);
-        async move { send(slack, destination, &outgoing, policy, within).await }
+        let (channels, policy) = (&channels, &policy);
+        async move { send(channels, destination, &outgoing, policy, within).await }
     }));
     let results = cx.cancel.run(sending).await?;
 
-    let mut channels = Vec::with_capacity(results.len());
+    let mut told = Vec::with_capacity(results.len());
     for (destination, (channel, posted)) in destinations.iter().zip(results) {
         match &channel.error {
             Some(error) => {
@@ -98,7 +115,7 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
         if let (Some(release), Some(posted)) = (&release, posted) {
             state.remember(release, &destination.to_string(), posted);
         }
-        channels.push(channel);
+        told.push(channel);
     }
     if let Some(path) = &args.state
         && let Err(error) = state.write(path)
@@ -109,7 +126,7 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
     let console = destinations
         .contains(&Destination::Console)
         .then(|| text_for(&Destination::Console, &texts));
-    Ok(delivered(event, &input.message, &channels, console))
+    Ok(delivered(event, &input.message, &told, console))
 }
 
 /// The token comes first: it reaches every channel and can edit.
@@ -147,7 +164,7 @@ fn render(
     }
     let facts = Facts::new(event, &input.message, input.config.as_ref());
     let mut texts = BTreeMap::new();
-    for format in destinations.iter().filter_map(format_for) {
+    for format in destinations.iter().flat_map(formats_for).copied() {
         if let Entry::Vacant(place) = texts.entry(format) {
             let text = templates.render(event, format, &facts).map_err(fault)?;
             // A reason may quote a log, and a log may hold anything.
@@ -164,18 +181,54 @@ fn fault(error: TemplateError) -> Fault {
     }
 }
 
-fn format_for(destination: &Destination) -> Option<Format> {
+/// What a destination is written in, the one people see first before others.
+fn formats_for(destination: &Destination) -> &'static [Format] {
     match destination {
-        Destination::Console => Some(Format::Text),
-        Destination::Slack(_) | Destination::Webhook => Some(Format::Slack),
-        Destination::Email(_) => None,
+        Destination::Console => &[Format::Text],
+        Destination::Slack(_) | Destination::Webhook => &[Format::Slack],
+        Destination::Email(_) => &[Format::Text, Format::Html],
     }
 }
 
 fn text_for<'a>(destination: &Destination, texts: &'a BTreeMap<Format, String>) -> &'a str {
-    format_for(destination)
-        .and_then(|format| texts.get(&format))
+    formats_for(destination)
+        .first()
+        .and_then(|format| texts.get(format))
         .map_or("", String::as_str)
+}
+
+/// The mail server, where pilotage.yaml names one.
+fn post(args: &Args, input: &Input, cx: &Context) -> Result<Option<Smtp>, Fault> {
+    let Some(mail) = input.config.as_ref().and_then(|config| config.mail.clone()) else {
+        return Ok(None);
+    };
+    // A user's name is often the sender's address: it is no secret, or no report could name that address.
+    let user = cx.env.get("PILOTAGE_SMTP_USER").map(str::to_owned);
+    let login = match (user, cx.secret("SMTP_PASSWORD")?) {
+        (None, None) => None,
+        (Some(user), Some(password)) => Some((user, password)),
+        (Some(_), None) => {
+            return Err(
+                Fault::usage("PILOTAGE_SMTP_USER is set, PILOTAGE_SMTP_PASSWORD is not").help(
+                    "set PILOTAGE_SMTP_PASSWORD, or PILOTAGE_SMTP_PASSWORD_FILE to a file that holds it",
+                ),
+            );
+        }
+        (None, Some(_)) => {
+            return Err(Fault::usage(
+                "PILOTAGE_SMTP_PASSWORD is set, PILOTAGE_SMTP_USER is not",
+            ));
+        }
+    };
+    let settings = HttpSettings {
+        ca_files: cx.ca_files.clone(),
+        ..HttpSettings::default()
+    };
+    let roots =
+        root_certificates(&settings).map_err(|error| Fault::usage(error.to_string()).caused_by(error))?;
+    Smtp::new(mail, login, roots, args.try_timeout.as_std())
+        .map(Some)
+        .map_err(|error| Fault::usage(error.to_string()).caused_by(error))
 }
 
 fn slack(args: &Args, access: Access, cx: &Context) -> Result<SlackApi, Fault> {
@@ -221,8 +274,15 @@ fn policy(within: Duration) -> Result<RetryPolicy, Fault> {
     RetryPolicy::new(waits, limits).map_err(|error| Fault::internal(error.to_string()))
 }
 
+/// The ways out.
+struct Channels<'a> {
+    slack: &'a SlackApi,
+    post: Option<&'a Smtp>,
+    letter: Letter<'a>,
+}
+
 async fn send(
-    slack: &impl Slack,
+    channels: &Channels<'_>,
     destination: &Destination,
     outgoing: &OutgoingMessage<'_>,
     policy: &RetryPolicy,
@@ -231,12 +291,34 @@ async fn send(
     match destination {
         // stdout is written by the frame, at the end.
         Destination::Console => (ChannelResult::new(destination, Arrival::Sent), None),
-        Destination::Slack(channel) => to_channel(slack, channel, outgoing, policy, within).await,
-        Destination::Webhook => (to_webhook(slack, outgoing.text, policy, within).await, None),
-        Destination::Email(_) => {
-            let mut result = ChannelResult::new(destination, Arrival::Skipped);
-            result.error = Some("mail is not supported yet".to_owned());
-            (result, None)
+        Destination::Slack(channel) => to_channel(channels.slack, channel, outgoing, policy, within).await,
+        Destination::Webhook => (
+            to_webhook(channels.slack, outgoing.text, policy, within).await,
+            None,
+        ),
+        Destination::Email(address) => (mail(channels, destination, address, policy, within).await, None),
+    }
+}
+
+async fn mail(
+    channels: &Channels<'_>,
+    destination: &Destination,
+    address: &str,
+    policy: &RetryPolicy,
+    within: Duration,
+) -> ChannelResult {
+    let Some((post, server)) = channels.post.map(|post| (post, post.settings())) else {
+        let mut result = ChannelResult::new(destination, Arrival::Skipped);
+        result.error = Some("pilotage.yaml names no mail server".to_owned());
+        result.help = Some("add `mail: {host: …, from: …}` to pilotage.yaml".to_owned());
+        return result;
+    };
+    match channels.letter.to(address, server) {
+        Ok(letter) => to_mailbox(post, &destination.to_string(), &letter, policy, within).await,
+        Err(error) => {
+            let mut result = ChannelResult::new(destination, Arrival::Failed);
+            result.error = Some(error.to_string());
+            result
         }
     }
 }

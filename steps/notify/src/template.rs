@@ -15,7 +15,7 @@ use pilotage_message::Event;
 
 use crate::context::Context;
 use crate::format::{Format, tidy, written};
-use crate::mrkdwn;
+use crate::{html, mrkdwn};
 
 /// What no template gets to use up: some thousand times what ours need.
 const FUEL: u64 = 200_000;
@@ -31,7 +31,7 @@ macro_rules! ours {
     };
 }
 
-const OURS: [(&str, &str); 26] = ours![
+const OURS: [(&str, &str); 40] = ours![
     "started.txt",
     "succeeded.txt",
     "failed.txt",
@@ -58,6 +58,20 @@ const OURS: [(&str, &str); 26] = ours![
     "_services.slack",
     "_stages.slack",
     "_end.slack",
+    "started.html",
+    "succeeded.html",
+    "failed.html",
+    "cancelled.html",
+    "refused.html",
+    "waiting.html",
+    "frozen.html",
+    "thawed.html",
+    "_page.html",
+    "_change.html",
+    "_reasons.html",
+    "_services.html",
+    "_stages.html",
+    "_end.html",
 ];
 
 impl Templates {
@@ -72,7 +86,7 @@ impl Templates {
         }
     }
 
-    /// Ours, with those of a directory over them: `<event>.slack`, `<event>.txt`, and `_<anything>` to be included by
+    /// Ours, with those of a directory over them: `<event>.slack`, `<event>.txt`, `<event>.html`, and `_<anything>` to be included by
     /// those.
     ///
     /// # Errors
@@ -170,6 +184,7 @@ impl Templates {
         environment.add_filter("link", move |url: &str, label: &str| {
             Value::from_safe_string(match format {
                 Format::Slack => mrkdwn::link(url, label),
+                Format::Html => html::link(url, label),
                 Format::Text => match mrkdwn::web_url(url) {
                     Some(url) => format!("{}: {}", printable(label), printable(url.as_str())),
                     None => printable(label),
