@@ -58,6 +58,8 @@ pub struct Message {
     pub blocks: Value,
     /// How often it was edited.
     pub edits: u32,
+    /// What it carries unseen.
+    pub metadata: Value,
 }
 
 /// One request that came.
@@ -76,6 +78,7 @@ struct State {
     /// Ids of channels that the app was not invited to.
     uninvited: Vec<String>,
     messages: Vec<Message>,
+    stamps: u32,
     requests: Vec<Request>,
     violations: Vec<String>,
     answers: VecDeque<(String, Answer)>,
@@ -142,6 +145,24 @@ impl Slack {
     /// Answers the next request of `method` like this; several are used up in order.
     pub fn answer(&self, method: &str, answer: Answer) {
         self.lock().answers.push_back((method.to_owned(), answer));
+    }
+
+    /// Puts messages of others into `#shop`.
+    pub fn chatter(&self, count: usize) {
+        let mut state = self.lock();
+        for _ in 0..count {
+            let ts = state.next_ts();
+            state.messages.push(Message {
+                channel: "C01SHOP".to_owned(),
+                ts,
+                thread: None,
+                broadcast: false,
+                text: "chatter".to_owned(),
+                blocks: Value::Null,
+                edits: 0,
+                metadata: json!({"event_type": "other_app", "event_payload": {"release": 17}}),
+            });
+        }
     }
 
     /// Deletes a message, as a person could.
@@ -280,7 +301,8 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<(Head, Vec<u8>)> {
     let query = query
         .split('&')
         .filter_map(|pair| pair.split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        // Of all that is encoded here, only a comma is looked at.
+        .map(|(name, value)| (name.to_owned(), value.replace("%2C", ",")))
         .collect();
     let length = headers
         .get("content-length")
@@ -321,7 +343,10 @@ impl State {
 
     /// Checks a request and answers it; `does` says whether it has its effect.
     fn handle(&mut self, method: &str, head: &Head, body: &[u8], does: bool) -> Reply {
-        let reads = method == "chat.getPermalink";
+        let reads = matches!(
+            method,
+            "chat.getPermalink" | "users.conversations" | "conversations.history"
+        );
         let arguments = if reads {
             json!(head.query)
         } else {
@@ -373,6 +398,8 @@ impl State {
             "chat.postMessage" => self.post(&arguments, does),
             "chat.update" => self.update(&arguments, does),
             "chat.getPermalink" => self.permalink(&arguments),
+            "users.conversations" => self.memberships(&arguments),
+            "conversations.history" => self.history(&arguments),
             _ => {
                 self.violation(method, "there is no such method");
                 (404, String::new(), "<html>".to_owned())
@@ -418,6 +445,19 @@ impl State {
                 );
                 return Err(refuse("invalid_blocks"));
             }
+        }
+        let metadata = &arguments["metadata"];
+        let good = metadata.is_null()
+            || (metadata["event_type"]
+                .as_str()
+                .is_some_and(|kind| !kind.is_empty())
+                && metadata["event_payload"].is_object());
+        if !good {
+            self.violation(
+                method,
+                "`metadata` without `event_type` or without an object as `event_payload`",
+            );
+            return Err(refuse("invalid_metadata_format"));
         }
         Ok((text, blocks))
     }
@@ -469,6 +509,7 @@ impl State {
                 text: text.clone(),
                 blocks,
                 edits: 0,
+                metadata: arguments["metadata"].clone(),
             });
         }
         let message = json!({ "type": "message", "text": text, "ts": ts, "bot_id": "B01", "user": "U0BOT" });
@@ -502,6 +543,9 @@ impl State {
             message.text.clone_from(&text);
             message.blocks = blocks;
             message.edits += 1;
+            if !arguments["metadata"].is_null() {
+                message.metadata = arguments["metadata"].clone();
+            }
         }
         (
             200,
@@ -534,6 +578,73 @@ impl State {
         )
     }
 
+    /// The channels that the app is in, one a page.
+    fn memberships(&mut self, arguments: &Value) -> Reply {
+        if arguments["types"] != "public_channel,private_channel" {
+            self.violation(
+                "users.conversations",
+                "`types` leaves out private or public channels",
+            );
+        }
+        let all: Vec<Value> = self
+            .channels
+            .iter()
+            .filter(|(_, id)| !self.uninvited.contains(id))
+            .map(|(name, id)| json!({ "id": id, "name": name, "is_channel": true }))
+            .collect();
+        self.page("users.conversations", arguments, "channels", &all, 1)
+    }
+
+    /// What stands in a channel, newest first; answers in threads only where they were broadcast.
+    fn history(&mut self, arguments: &Value) -> Reply {
+        let channel = match self.channel("conversations.history", arguments, false) {
+            Ok(channel) => channel,
+            Err(reply) => return reply,
+        };
+        let whole = arguments["include_all_metadata"] == "true";
+        let all: Vec<Value> = self
+            .messages
+            .iter()
+            .rev()
+            .filter(|message| message.channel == channel && (message.thread.is_none() || message.broadcast))
+            .map(|message| {
+                let mut shown = json!({ "type": "message", "ts": message.ts, "text": message.text });
+                if !message.metadata.is_null() {
+                    shown["metadata"] = message.metadata.clone();
+                    if !whole && let Some(metadata) = shown["metadata"].as_object_mut() {
+                        metadata.remove("event_payload");
+                    }
+                }
+                shown
+            })
+            .collect();
+        self.page("conversations.history", arguments, "messages", &all, 1_000)
+    }
+
+    /// One page of a list. A page may hold fewer than were asked for, and Slack says so in its documentation.
+    fn page(&mut self, method: &str, arguments: &Value, key: &str, all: &[Value], most: usize) -> Reply {
+        let number = |name: &str| arguments[name].as_str().map(str::parse::<usize>);
+        let Some(limit) = number("limit")
+            .map_or(Some(100), Result::ok)
+            .filter(|limit| (1..1_000).contains(limit))
+        else {
+            self.violation(method, "`limit` is not from 1 to 999");
+            return refuse("invalid_limit");
+        };
+        let Some(from) = number("cursor").map_or(Some(0), Result::ok) else {
+            return refuse("invalid_cursor");
+        };
+        let end = all.len().min(from + limit.min(most));
+        let next = if end < all.len() {
+            end.to_string()
+        } else {
+            String::new()
+        };
+        let page = all.get(from..end).unwrap_or_default();
+        let answer = json!({ "ok": true, key: page, "response_metadata": { "next_cursor": next } });
+        (200, String::new(), answer.to_string())
+    }
+
     fn hook(&mut self, arguments: &Value, does: bool) -> Reply {
         let (text, blocks) = match self.content("webhook", arguments) {
             Ok(content) => content,
@@ -550,12 +661,14 @@ impl State {
                 text,
                 blocks,
                 edits: 0,
+                metadata: arguments["metadata"].clone(),
             });
         }
         (200, String::new(), "ok".to_owned())
     }
 
-    fn next_ts(&self) -> String {
-        format!("1767225600.{:06}", self.requests.len())
+    fn next_ts(&mut self) -> String {
+        self.stamps += 1;
+        format!("1767225600.{:06}", self.stamps)
     }
 }

@@ -12,7 +12,8 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::blocks::content;
-use crate::port::{ChannelFailure, Posted, Slack, SlackFailure};
+use crate::mark::Mark;
+use crate::port::{ChannelFailure, Posted, SCOPES_TO_FIND, Slack, SlackFailure};
 pub(crate) use mail::to_mailbox;
 
 /// What became of a message on one channel.
@@ -91,8 +92,10 @@ pub(crate) struct OutgoingMessage<'a> {
     pub(crate) event: Event,
     /// The rendered message.
     pub(crate) text: &'a str,
-    /// The message of the release that is already there.
+    /// The message of the release that is already there, where that is known.
     pub(crate) earlier: Option<Posted>,
+    /// By what it is found where it is not known.
+    pub(crate) mark: Option<Mark>,
 }
 
 /// Counts requests, waits between them and ends when the time is over.
@@ -147,10 +150,23 @@ pub(crate) async fn to_channel(
         until: Instant::now() + within,
         attempts: 0,
     };
-    let message = content(outgoing.text);
-    let mut note = None;
+    let mut message = content(outgoing.text);
+    message.metadata = outgoing.mark.as_ref().map(Mark::metadata);
+    let (mut note, mut help) = (None, None);
     let mut stands = None;
-    if let Some(earlier) = &outgoing.earlier {
+    let mut earlier = outgoing.earlier.clone();
+    if let (None, Some(mark), true) = (&earlier, &outgoing.mark, outgoing.event != Event::Started) {
+        match sender.send(true, || slack.find(channel, mark)).await {
+            Ok(found) => earlier = found,
+            Err((failure, story)) => {
+                note = Some(format!(
+                    "the release's earlier message could not be looked for, this is a new one: {story}"
+                ));
+                help = failure.maybe_hidden().then(|| SCOPES_TO_FIND.to_owned());
+            }
+        }
+    }
+    if let Some(earlier) = &earlier {
         match sender.send(true, || slack.update(earlier, &message)).await {
             Ok(_) => stands = Some(earlier.clone()),
             Err((SlackFailure::Refused { code }, _)) if gone(&code) => {
@@ -187,6 +203,7 @@ pub(crate) async fn to_channel(
     let mut result = ChannelResult::new(format_args!("slack {channel}"), outcome);
     result.attempts = sender.attempts;
     result.error = note;
+    result.help = help;
     let known = !posted.channel.is_empty() && !posted.ts.is_empty();
     if known {
         // Nice to have: one try, and no word when it fails.

@@ -12,6 +12,7 @@ mod format;
 mod html;
 mod input;
 mod mail;
+mod mark;
 mod mrkdwn;
 mod port;
 mod post;

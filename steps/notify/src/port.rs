@@ -6,6 +6,8 @@ use pilotage_retry::Retryable;
 use slack_morphism::prelude::SlackMessageContent;
 use url::Url;
 
+use crate::mark::Mark;
+
 /// Why a request to some channel failed, as the rules of delivery look at it.
 pub(crate) trait ChannelFailure: Display + std::fmt::Debug + Send + Sync {
     /// Whether to try again; `harmless` says that a second request does no harm where the first one had its effect.
@@ -27,6 +29,9 @@ pub(crate) trait Slack {
 
     /// Replaces a message. `channel` is Slack's id for it: a name does not do here.
     async fn update(&self, posted: &Posted, content: &SlackMessageContent) -> Result<Posted, SlackFailure>;
+
+    /// The newest message in a channel that carries the mark.
+    async fn find(&self, channel: &str, mark: &Mark) -> Result<Option<Posted>, SlackFailure>;
 
     /// Where people find a message.
     async fn permalink(&self, posted: &Posted) -> Result<Url, SlackFailure>;
@@ -94,6 +99,11 @@ impl SlackFailure {
         }
     }
 
+    /// Whether the app may not look, where it may well write.
+    pub(crate) fn maybe_hidden(&self) -> bool {
+        matches!(self, Self::Refused { code } if matches!(code.as_str(), "missing_scope" | "not_in_channel" | "no_permission"))
+    }
+
     /// What to do about it, for the failures people meet.
     pub(crate) fn fix(&self, channel: &str) -> Option<String> {
         let Self::Refused { code } = self else { return None };
@@ -116,6 +126,10 @@ impl SlackFailure {
         })
     }
 }
+
+/// What an app needs to find its own messages again.
+pub(crate) const SCOPES_TO_FIND: &str = "give the app the scopes channels:read, groups:read, channels:history and groups:history, install it again and invite it; or keep \
+     where messages stand by --state";
 
 /// What the next try would only meet again.
 fn hopeless(kind: FailureKind) -> bool {

@@ -16,6 +16,7 @@ use crate::delivery::{Arrival, ChannelResult, OutgoingMessage, to_channel, to_ma
 use crate::format::Format;
 use crate::input::Input;
 use crate::mail::Letter;
+use crate::mark::Mark;
 use crate::port::Posted;
 use crate::report::{about, delivered, planned};
 use crate::route::{Destination, SlackAccess, Sources, destinations, heard_as};
@@ -96,6 +97,7 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
             earlier: release
                 .as_ref()
                 .and_then(|release| state.find(release, &destination.to_string())),
+            mark: Mark::of(&input.message),
         };
         let (channels, policy) = (&channels, &policy);
         async move { send(channels, destination, &outgoing, policy, within).await }

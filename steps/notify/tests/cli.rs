@@ -301,6 +301,59 @@ async fn with_a_state_file_a_release_has_one_message_and_bad_news_is_said_anew()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_any_state_a_release_has_one_message_by_what_it_carries() {
+    let slack = Slack::start().await;
+    let say = |event: &str| by_token(notify(event).args(["--to", "slack:#shop"]), &slack);
+    assert_eq!(run(say("started")).await.code, Some(0));
+    slack.chatter(250);
+    for event in ["succeeded", "failed"] {
+        let output = run(say(event)).await;
+        assert_eq!(channels(&output), pairs(&[("slack #shop", "edited")]), "{output}");
+    }
+    let ours = |slack: &Slack| -> Vec<(u32, bool)> {
+        let all = slack.messages();
+        let ours = all.iter().filter(|message| message.text != "chatter");
+        ours.map(|message| (message.edits, message.thread.is_some()))
+            .collect()
+    };
+    // One message, edited, and the bad news said anew in its thread.
+    assert_eq!(ours(&slack), [(2, false), (0, true)]);
+    assert_eq!(slack.violations(), Vec::<String>::new());
+    let output = run(by_token(
+        notify("succeeded").args(["--to", "slack:C01SHOP"]),
+        &slack,
+    ))
+    .await;
+    assert_eq!(
+        channels(&output),
+        pairs(&[("slack C01SHOP", "edited")]),
+        "{output}"
+    );
+
+    // Another release is another message.
+    let command = say("succeeded");
+    let mut other = message();
+    other["release"] = json!("qa.shop.18");
+    std::fs::write(command.home().join("message.json"), other.to_string()).unwrap();
+    assert_eq!(channels(&run(command).await), pairs(&[("slack #shop", "sent")]));
+
+    // What may not be looked for is said anew, with what would help.
+    slack.answer("conversations.history", Answer::Refuse("missing_scope"));
+    let output = run(say("succeeded")).await;
+    assert_eq!(
+        (output.code, channels(&output)),
+        (Some(0), pairs(&[("slack #shop", "sent")])),
+        "{output}"
+    );
+    assert!(output.stdout.contains("could not be looked for"), "{output}");
+    assert!(
+        output.report()["help"].to_string().contains("channels:history"),
+        "{output}"
+    );
+    assert_eq!(slack.violations(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_is_one_channel_and_its_url_is_a_secret() {
     let slack = Slack::start().await;
     let command = with_files(notify("succeeded")).env("PILOTAGE_SLACK_WEBHOOK", slack.webhook_url());

@@ -10,6 +10,7 @@ use slack_morphism::{SlackApiToken, SlackApiTokenValue};
 use url::Url;
 
 use super::connector::{Connector, unwrapped};
+use crate::mark::Mark;
 use crate::port::{Posted, Slack, SlackFailure};
 
 /// What gets us in.
@@ -46,6 +47,50 @@ struct Link {
 #[derive(Deserialize)]
 struct Nothing {}
 
+/// A page of the channels that the app is in.
+#[derive(Deserialize)]
+struct Memberships {
+    channels: Vec<Membership>,
+    #[serde(default)]
+    response_metadata: Next,
+}
+
+#[derive(Deserialize)]
+struct Membership {
+    id: String,
+    #[serde(default)]
+    name: String,
+}
+
+/// A page of a channel, newest first.
+#[derive(Deserialize)]
+struct History {
+    messages: Vec<Kept>,
+    #[serde(default)]
+    response_metadata: Next,
+}
+
+#[derive(Deserialize)]
+struct Kept {
+    ts: String,
+    #[serde(default)]
+    metadata: serde_json::Value,
+}
+
+/// Where the next page begins; empty at the end.
+#[derive(Default, Deserialize)]
+struct Next {
+    #[serde(default)]
+    next_cursor: String,
+}
+
+/// How many entries a page has; Slack recommends no more than 200.
+const PAGE: &str = "200";
+/// A release does not take longer than this many messages of others.
+const MOST_HISTORY: usize = 5;
+/// An app is in no more channels than these pages hold.
+const MOST_MEMBERSHIPS: usize = 20;
+
 impl SlackApi {
     pub(crate) fn new(client: Client, base: Url, clock: Clock, access: Access) -> Self {
         Self {
@@ -65,6 +110,55 @@ impl SlackApi {
         }
     }
 
+    async fn read<A>(&self, method: &str, parameters: &[(&str, Option<&str>)]) -> Result<A, SlackFailure>
+    where
+        A: for<'de> Deserialize<'de> + Send,
+    {
+        let token = self.token()?;
+        let session = self.client.open_session(&token);
+        let parameters = parameters.to_vec();
+        session
+            .http_session_api
+            .http_get(method, &parameters, None)
+            .await
+            .map_err(unwrapped)
+    }
+
+    /// Slack's id of a channel that the app is in. Only ids can be read from; a name may be given with its sign.
+    async fn id_of(&self, channel: &str) -> Result<String, SlackFailure> {
+        if is_id(channel) {
+            return Ok(channel.to_owned());
+        }
+        let name = channel.trim_start_matches('#');
+        let mut cursor = String::new();
+        for _ in 0..MOST_MEMBERSHIPS {
+            let page: Memberships = self
+                .read(
+                    "users.conversations",
+                    &[
+                        ("types", Some("public_channel,private_channel")),
+                        ("exclude_archived", Some("true")),
+                        ("limit", Some(PAGE)),
+                        (
+                            "cursor",
+                            Some(cursor.as_str()).filter(|cursor| !cursor.is_empty()),
+                        ),
+                    ],
+                )
+                .await?;
+            if let Some(found) = page.channels.into_iter().find(|entry| entry.name == name) {
+                return Ok(found.id);
+            }
+            cursor = page.response_metadata.next_cursor;
+            if cursor.is_empty() {
+                break;
+            }
+        }
+        Err(SlackFailure::Refused {
+            code: "not_in_channel".to_owned(),
+        })
+    }
+
     async fn call<Q, A>(&self, method: &str, request: &Q) -> Result<A, SlackFailure>
     where
         Q: serde::Serialize + Send + Sync,
@@ -78,6 +172,14 @@ impl SlackApi {
             .await
             .map_err(unwrapped)
     }
+}
+
+/// Ids are upper-case, names never are. A member's id stands for a conversation whose own id it does not tell.
+fn is_id(channel: &str) -> bool {
+    channel.starts_with(['C', 'G', 'D'])
+        && channel
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
 impl Answer {
@@ -121,18 +223,44 @@ impl Slack for SlackApi {
             .map(Answer::posted)
     }
 
+    async fn find(&self, channel: &str, mark: &Mark) -> Result<Option<Posted>, SlackFailure> {
+        let id = self.id_of(channel).await?;
+        let mut cursor = String::new();
+        for _ in 0..MOST_HISTORY {
+            let page: History = self
+                .read(
+                    "conversations.history",
+                    &[
+                        ("channel", Some(id.as_str())),
+                        ("include_all_metadata", Some("true")),
+                        ("limit", Some(PAGE)),
+                        (
+                            "cursor",
+                            Some(cursor.as_str()).filter(|cursor| !cursor.is_empty()),
+                        ),
+                    ],
+                )
+                .await?;
+            if let Some(found) = page.messages.into_iter().find(|kept| mark.is_on(&kept.metadata)) {
+                return Ok(Some(Posted {
+                    channel: id,
+                    ts: found.ts,
+                }));
+            }
+            cursor = page.response_metadata.next_cursor;
+            if cursor.is_empty() {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
     async fn permalink(&self, posted: &Posted) -> Result<Url, SlackFailure> {
-        let token = self.token()?;
-        let session = self.client.open_session(&token);
         let parameters = [
             ("channel", Some(posted.channel.as_str())),
             ("message_ts", Some(posted.ts.as_str())),
         ];
-        let link: Link = session
-            .http_session_api
-            .http_get("chat.getPermalink", &parameters, None)
-            .await
-            .map_err(unwrapped)?;
+        let link: Link = self.read("chat.getPermalink", &parameters).await?;
         Ok(link.permalink)
     }
 

@@ -13,6 +13,8 @@ struct Memory {
     answers: RefCell<VecDeque<Result<(), SlackFailure>>>,
     asked: RefCell<Vec<String>>,
     silent: bool,
+    /// What is found by its mark; none where nothing is.
+    found: Option<Result<Posted, SlackFailure>>,
 }
 
 impl Memory {
@@ -49,6 +51,11 @@ impl Slack for Memory {
 
     async fn update(&self, posted: &Posted, _: &SlackMessageContent) -> Result<Posted, SlackFailure> {
         self.ask(format!("update {} {}", posted.channel, posted.ts)).await
+    }
+
+    async fn find(&self, channel: &str, _: &Mark) -> Result<Option<Posted>, SlackFailure> {
+        self.asked.borrow_mut().push(format!("find {channel}"));
+        self.found.clone().transpose()
     }
 
     async fn permalink(&self, _: &Posted) -> Result<Url, SlackFailure> {
@@ -114,6 +121,7 @@ async fn say(slack: &Memory, event: Event, earlier: bool) -> (ChannelResult, Dur
         event,
         text: "headline\n\nmore",
         earlier,
+        mark: None,
     };
     let (result, _) = to_channel(slack, "#shop", &outgoing, &policy(), Duration::from_secs(60)).await;
     (result, begin.elapsed())
@@ -204,6 +212,62 @@ async fn a_message_that_is_gone_is_posted_anew() {
         assert!(result.error.unwrap().contains(code));
         assert_eq!(slack.asked.into_inner(), ["update C01 1.0", "post #shop -"]);
     }
+}
+
+async fn say_marked(slack: &Memory, event: Event) -> ChannelResult {
+    let message = serde_json::json!({"schema": "notify-message/v1", "project": "acme", "environment": "qa", "release": "qa.shop.17"});
+    let outgoing = OutgoingMessage {
+        event,
+        text: "headline\n\nmore",
+        earlier: None,
+        mark: Mark::of(&serde_json::from_value(message).unwrap()),
+    };
+    to_channel(slack, "#shop", &outgoing, &policy(), Duration::from_secs(60))
+        .await
+        .0
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_nobody_remembers_is_looked_for_and_a_channel_that_hides_it_gets_a_new_one() {
+    let slack = Memory {
+        found: Some(Ok(Posted {
+            channel: "C01".to_owned(),
+            ts: "0.5".to_owned(),
+        })),
+        ..Memory::default()
+    };
+    assert_eq!(
+        say_marked(&slack, Event::Succeeded).await.outcome,
+        Arrival::Edited
+    );
+    assert_eq!(slack.asked.into_inner(), ["find #shop", "update C01 0.5"]);
+
+    // A release that starts has no message yet; one that ends may have none because nobody wanted to hear of its start.
+    for (event, asked) in [
+        (Event::Started, &["post #shop -"][..]),
+        (Event::Succeeded, &["find #shop", "post #shop -"][..]),
+    ] {
+        let slack = Memory::default();
+        let result = say_marked(&slack, event).await;
+        assert_eq!((result.outcome, result.error), (Arrival::Sent, None));
+        assert_eq!(slack.asked.into_inner(), asked);
+    }
+
+    let slack = Memory {
+        found: Some(Err(SlackFailure::Refused {
+            code: "missing_scope".to_owned(),
+        })),
+        ..Memory::default()
+    };
+    let result = say_marked(&slack, Event::Failed).await;
+    assert_eq!(result.outcome, Arrival::Sent);
+    assert!(
+        result
+            .error
+            .unwrap()
+            .contains("could not be looked for, this is a new one")
+    );
+    assert!(result.help.unwrap().contains("channels:history"));
 }
 
 #[tokio::test(start_paused = true)]
