@@ -77,6 +77,8 @@ struct State {
     channels: BTreeMap<String, String>,
     /// Ids of channels that the app was not invited to.
     uninvited: Vec<String>,
+    /// Ids of channels that are archived.
+    archived: Vec<String>,
     messages: Vec<Message>,
     stamps: u32,
     requests: Vec<Request>,
@@ -145,6 +147,11 @@ impl Slack {
     /// Answers the next request of `method` like this; several are used up in order.
     pub fn answer(&self, method: &str, answer: Answer) {
         self.lock().answers.push_back((method.to_owned(), answer));
+    }
+
+    /// Archives `#ops`.
+    pub fn archive_ops(&self) {
+        self.lock().archived.push("C02OPS".to_owned());
     }
 
     /// Puts messages of others into `#shop`.
@@ -395,6 +402,11 @@ impl State {
             Some(_) => {}
         }
         match method {
+            "auth.test" => {
+                let identity = json!({ "ok": true, "url": "https://acme.slack.com/", "team": "Acme", "user": "pilotage",
+                    "team_id": "T01", "user_id": "U0BOT", "bot_id": "B01" });
+                (200, String::new(), identity.to_string())
+            }
             "chat.postMessage" => self.post(&arguments, does),
             "chat.update" => self.update(&arguments, does),
             "chat.getPermalink" => self.permalink(&arguments),
@@ -482,7 +494,9 @@ impl State {
                 None => return Err(refuse("channel_not_found")),
             }
         };
-        if self.uninvited.contains(&id) {
+        if self.archived.contains(&id) && method != "conversations.history" {
+            Err(refuse("is_archived"))
+        } else if self.uninvited.contains(&id) {
             Err(refuse("not_in_channel"))
         } else {
             Ok(id)
@@ -590,7 +604,8 @@ impl State {
             .channels
             .iter()
             .filter(|(_, id)| !self.uninvited.contains(id))
-            .map(|(name, id)| json!({ "id": id, "name": name, "is_channel": true }))
+            .filter(|(_, id)| arguments["exclude_archived"] != "true" || !self.archived.contains(id))
+            .map(|(name, id)| json!({ "id": id, "name": name, "is_channel": true, "is_archived": self.archived.contains(id) }))
             .collect();
         self.page("users.conversations", arguments, "channels", &all, 1)
     }

@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long, value_name = "EVENT", value_parser = event())]
     pub event: Option<Event>,
     /// What there is to say (JSON, notify-message/v1); `-` is stdin.
-    #[arg(long, value_name = "FILE", required_unless_present = "schema")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["schema", "check"])]
     pub message: Option<PathBuf>,
     /// Tell these and no others: `console`, `slack:#CHANNEL`, `email:ADDRESS`; may be given several times.
     #[arg(long, value_name = "DESTINATION", value_parser = destination)]
@@ -44,6 +44,9 @@ pub struct Args {
     /// The time for one request.
     #[arg(long, value_name = "DURATION", default_value = "10s")]
     pub try_timeout: Duration,
+    /// Prove without telling anybody: the token, the app's place in each channel, the mail server, every template.
+    #[arg(long, conflicts_with_all = ["message", "event"])]
+    pub check: bool,
     /// Print the JSON Schema of notify-message/v1 and end.
     #[arg(long)]
     pub schema: bool,

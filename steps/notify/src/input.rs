@@ -62,13 +62,7 @@ impl Input {
                 ),
             }));
         }
-        let config = match asked.config(cx).await? {
-            None => None,
-            Some(source) => {
-                let (config, problems) = pilotage_config::parse(&source);
-                Some(valid(config, problems)?)
-            }
-        };
+        let config = read_config(args, cx).await?;
         let descriptor = match asked.descriptor(cx).await? {
             None => None,
             Some(source) => Some(pilotage_descriptor::parse(&source).resolve(&message.environment)?),
@@ -79,6 +73,15 @@ impl Input {
             config,
         })
     }
+}
+
+/// The configuration, where one is named.
+pub(crate) async fn read_config(args: &Args, cx: &Context) -> Result<Option<Config>, Fault> {
+    let Some(source) = args.descriptor.config(cx).await? else {
+        return Ok(None);
+    };
+    let (config, problems) = pilotage_config::parse(&source);
+    valid(config, problems).map(Some)
 }
 
 fn valid<T>(value: Option<T>, problems: Diagnostics) -> Result<T, Fault> {

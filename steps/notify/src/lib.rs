@@ -6,6 +6,7 @@
 mod adapter;
 mod args;
 mod blocks;
+mod check;
 mod context;
 mod delivery;
 mod format;

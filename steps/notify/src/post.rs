@@ -8,6 +8,9 @@ use crate::port::ChannelFailure;
 pub(crate) trait PostOffice {
     /// Hands over a mail to its one recipient.
     async fn send(&self, mail: &lettre::Message) -> Result<(), MailFailure>;
+
+    /// Connects, encrypts and logs in as for a mail, and sends none.
+    async fn greet(&self) -> Result<(), MailFailure>;
 }
 
 /// How far a conversation with a mail server came.

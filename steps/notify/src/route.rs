@@ -116,6 +116,33 @@ pub(crate) fn destinations(event: Event, sources: &Sources<'_>) -> Vec<Destinati
     )
 }
 
+/// Everybody whom any event of an environment, or of all of them, may reach by a route, each once.
+pub(crate) fn everybody(
+    descriptor: Option<&Descriptor>,
+    config: Option<&Config>,
+    environment: Option<&EnvironmentName>,
+) -> Vec<Destination> {
+    let mut named = Vec::new();
+    if let Some(descriptor) = descriptor {
+        named.extend(descriptor.notify.slack.iter().cloned().map(Destination::Slack));
+        named.extend(descriptor.notify.email.iter().cloned().map(Destination::Email));
+    }
+    let environments = config.into_iter().flat_map(|config| &config.environments);
+    let routes = config.map(|config| &config.notify).into_iter().chain(
+        environments
+            .filter(|known| environment.is_none_or(|asked| known.name == *asked))
+            .map(|known| &known.notify),
+    );
+    for routes in routes {
+        let to = |routes: &[NotifyRoute]| -> Vec<String> {
+            routes.iter().flat_map(|route| route.to.iter().cloned()).collect()
+        };
+        named.extend(to(&routes.slack).into_iter().map(Destination::Slack));
+        named.extend(to(&routes.email).into_iter().map(Destination::Email));
+    }
+    unique(named.into_iter())
+}
+
 /// Who is told of bad news wherever it is told: who brought the change, and whom the descriptor names. Only where there is
 /// mail at all.
 fn accountable<'a>(event: Event, sources: &Sources<'a>) -> impl Iterator<Item = String> + use<'a> {

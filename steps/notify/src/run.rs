@@ -3,6 +3,7 @@ use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use futures::future::join_all;
+use pilotage_config::Config;
 use pilotage_http::{HttpSettings, Proxies, client, root_certificates};
 use pilotage_message::{Event, schema};
 use pilotage_outcome::{Effects, Fault, StepReport};
@@ -11,6 +12,7 @@ use pilotage_step::Context;
 
 use crate::adapter::{Access, SlackApi, Smtp};
 use crate::args::Args;
+use crate::check::check;
 use crate::context::Context as Facts;
 use crate::delivery::{Arrival, ChannelResult, OutgoingMessage, to_channel, to_mailbox, to_webhook};
 use crate::format::Format;
@@ -32,6 +34,9 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
         let text = serde_json::to_string_pretty(&schema())
             .map_err(|error| Fault::internal("the schema cannot be written").caused_by(error))?;
         return Ok(StepReport::document(text + "\n"));
+    }
+    if args.check {
+        return check(&args, &cx).await;
     }
     let input = Input::read(&args, &cx).await?;
     let event = args.event.or(input.message.event).ok_or_else(|| {
@@ -75,7 +80,11 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
     let mails = destinations
         .iter()
         .any(|destination| matches!(destination, Destination::Email(_)));
-    let post = if mails { post(&args, &input, &cx)? } else { None };
+    let post = if mails {
+        post(&args, input.config.as_ref(), &cx)?
+    } else {
+        None
+    };
     let channels = Channels {
         slack: &slack,
         post: post.as_ref(),
@@ -132,7 +141,7 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
 }
 
 /// The token comes first: it reaches every channel and can edit.
-fn access(cx: &Context) -> Result<Access, Fault> {
+pub(crate) fn access(cx: &Context) -> Result<Access, Fault> {
     let token = cx.secret("SLACK_TOKEN")?;
     let webhook = cx.secret("SLACK_WEBHOOK")?;
     Ok(match (token, webhook) {
@@ -150,10 +159,7 @@ fn render(
     input: &Input,
     cx: &Context,
 ) -> Result<BTreeMap<Format, String>, Fault> {
-    let templates = match &args.templates {
-        Some(directory) => Templates::with_directory(directory).map_err(fault)?,
-        None => Templates::ours(),
-    };
+    let templates = Templates::of(args.templates.as_deref()).map_err(fault)?;
     let named = input
         .config
         .as_ref()
@@ -200,8 +206,8 @@ fn text_for<'a>(destination: &Destination, texts: &'a BTreeMap<Format, String>) 
 }
 
 /// The mail server, where pilotage.yaml names one.
-fn post(args: &Args, input: &Input, cx: &Context) -> Result<Option<Smtp>, Fault> {
-    let Some(mail) = input.config.as_ref().and_then(|config| config.mail.clone()) else {
+pub(crate) fn post(args: &Args, config: Option<&Config>, cx: &Context) -> Result<Option<Smtp>, Fault> {
+    let Some(mail) = config.and_then(|config| config.mail.clone()) else {
         return Ok(None);
     };
     // A user's name is often the sender's address: it is no secret, or no report could name that address.
@@ -233,7 +239,7 @@ fn post(args: &Args, input: &Input, cx: &Context) -> Result<Option<Smtp>, Fault>
         .map_err(|error| Fault::usage(error.to_string()).caused_by(error))
 }
 
-fn slack(args: &Args, access: Access, cx: &Context) -> Result<SlackApi, Fault> {
+pub(crate) fn slack(args: &Args, access: Access, cx: &Context) -> Result<SlackApi, Fault> {
     let proxies = Proxies::from_env(|name| cx.env.get(name).map(str::to_owned))
         .map_err(|error| Fault::usage(error.to_string()).caused_by(error))?;
     for password in proxies.secrets() {

@@ -75,6 +75,14 @@ const OURS: [(&str, &str); 40] = ours![
 ];
 
 impl Templates {
+    /// Ours, with those of a directory over them where one is named.
+    ///
+    /// # Errors
+    /// As [`Templates::with_directory`].
+    pub(crate) fn of(directory: Option<&Path>) -> Result<Self, TemplateError> {
+        directory.map_or_else(|| Ok(Self::ours()), Self::with_directory)
+    }
+
     /// The templates that come with the step.
     #[must_use]
     pub(crate) fn ours() -> Self {

@@ -395,6 +395,86 @@ async fn a_dry_run_prints_the_messages_and_asks_nobody() {
     assert_eq!(output.report()["effects"], "none");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_proves_what_a_release_will_need_and_tells_nobody() {
+    let slack = Slack::start().await;
+    let check = || {
+        let command = Command::program(env!("CARGO_BIN_EXE_pilotage-notify"));
+        std::fs::write(command.home().join("shop.yaml"), DESCRIPTOR).unwrap();
+        std::fs::write(command.home().join("pilotage.yaml"), CONFIG).unwrap();
+        by_token(with_files(command.arg("--check")), &slack)
+    };
+    let output = run(check()).await;
+    assert_eq!(output.code, Some(0), "{output}");
+    assert_eq!(
+        output.stdout,
+        "templates: good: 48 messages rendered\nslack token: good: pilotage in Acme\n\
+         slack #shop: good: the app is in it\nslack #ops: good: the app is in it\n"
+    );
+
+    slack.archive_ops();
+    let output = run(check().args([
+        "--to",
+        "slack:#ops",
+        "--to",
+        "slack:#secret",
+        "--to",
+        "slack:U0ANA",
+    ]))
+    .await;
+    assert_eq!(output.code, Some(1), "{output}");
+    for line in [
+        "slack #ops: wrong: it is archived",
+        "slack #secret: wrong: the app is not in it, or it does not exist",
+        "slack U0ANA: not known: a person needs no invitation",
+    ] {
+        assert!(output.stdout.contains(line), "{output}");
+    }
+    assert!(
+        output.report()["help"]
+            .to_string()
+            .contains("/invite @<app>` in #secret"),
+        "{output}"
+    );
+
+    let output = run(check().env("PILOTAGE_SLACK_TOKEN", "xoxb-planted-secret-other")).await;
+    assert_eq!(output.code, Some(1), "{output}");
+    assert!(
+        output
+            .stdout
+            .contains("slack token: wrong: Slack says `invalid_auth`"),
+        "{output}"
+    );
+
+    slack.answer("auth.test", Answer::Status(500));
+    let output = run(check()).await;
+    assert_eq!(output.code, Some(4), "{output}");
+    assert!(output.stdout.contains("slack token: no answer"), "{output}");
+
+    slack.answer("users.conversations", Answer::Refuse("missing_scope"));
+    let output = run(check()).await;
+    assert_eq!(output.code, Some(0), "{output}");
+    assert!(
+        output
+            .stdout
+            .contains("slack #shop: not known: Slack says `missing_scope`"),
+        "{output}"
+    );
+
+    let command = check();
+    std::fs::create_dir(command.home().join("t")).unwrap();
+    std::fs::write(command.home().join("t/thawed.html"), "a\n{{ nobody }}").unwrap();
+    let output = run(command.args(["--templates", "t"])).await;
+    assert_eq!(output.code, Some(1), "{output}");
+    assert!(
+        output.stdout.contains("templates: wrong: t/thawed.html:2"),
+        "{output}"
+    );
+
+    assert_eq!(slack.messages(), []);
+    assert_eq!(slack.violations(), Vec::<String>::new());
+}
+
 #[test]
 fn inputs_of_no_use_are_told_before_anything_is_sent() {
     let run = |command: Command, change: fn(&std::path::Path)| {

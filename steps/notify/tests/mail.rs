@@ -335,6 +335,53 @@ fn a_wrong_password_is_told_and_never_shown() {
 }
 
 #[test]
+fn a_check_greets_the_server_and_sends_nothing() {
+    let server = Smtp::start(&Orders::default());
+    let check = |password: &str, tls: &str| {
+        let given = notify("started", &server, tls);
+        let config = std::fs::read(given.home().join("pilotage.yaml")).unwrap();
+        let command = Command::program(env!("CARGO_BIN_EXE_pilotage-notify"));
+        std::fs::write(command.home().join("pilotage.yaml"), config).unwrap();
+        let command = command
+            .args(["--check", "--config", "pilotage.yaml", "--try-timeout", "2s"])
+            .env("PILOTAGE_SMTP_USER", USER)
+            .env("PILOTAGE_SMTP_PASSWORD", password);
+        run(command.arg("--ca-file").arg(server.ca_file()))
+    };
+    let output = check(PASSWORD, "starttls");
+    assert_eq!(output.code, Some(0), "{output}");
+    let told = format!(
+        "mail localhost:{}: good: encrypted by STARTTLS, logged in\n",
+        server.port()
+    );
+    assert!(output.stdout.ends_with(&told), "{output}");
+    let output = check("planted-secret-wrong", "starttls");
+    assert_eq!(output.code, Some(1), "{output}");
+    assert!(
+        output
+            .stdout
+            .contains("wrong: logging in: the mail server says no: 535"),
+        "{output}"
+    );
+    assert_eq!(server.stop(), []);
+
+    let silent = Smtp::start(&Orders {
+        hangs: Some(Hang::Greeting),
+        ..Orders::default()
+    });
+    let given = notify("started", &silent, "starttls");
+    let command = Command::program(env!("CARGO_BIN_EXE_pilotage-notify"));
+    std::fs::copy(
+        given.home().join("pilotage.yaml"),
+        command.home().join("pilotage.yaml"),
+    )
+    .unwrap();
+    let output = run(command.args(["--check", "--config", "pilotage.yaml", "--try-timeout", "300ms"]));
+    assert_eq!(output.code, Some(4), "{output}");
+    assert!(output.stdout.contains("no answer: connecting"), "{output}");
+}
+
+#[test]
 fn hostile_titles_add_no_header() {
     let server = Smtp::start(&plain(&[]));
     let names = |mail: &Mail| mail.header_names().join(",");

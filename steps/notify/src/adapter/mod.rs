@@ -4,5 +4,5 @@ mod connector;
 mod slack;
 mod smtp;
 
-pub(crate) use slack::{Access, SlackApi};
+pub(crate) use slack::{Access, Membership, SlackApi, is_id};
 pub(crate) use smtp::Smtp;

@@ -55,11 +55,23 @@ struct Memberships {
     response_metadata: Next,
 }
 
+/// A channel that the app is in.
 #[derive(Deserialize)]
-struct Membership {
-    id: String,
+pub(crate) struct Membership {
+    pub(crate) id: String,
     #[serde(default)]
-    name: String,
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) is_archived: bool,
+}
+
+/// Whose token it is.
+#[derive(Deserialize)]
+pub(crate) struct Identity {
+    #[serde(default)]
+    pub(crate) team: String,
+    #[serde(default)]
+    pub(crate) user: String,
 }
 
 /// A page of a channel, newest first.
@@ -130,6 +142,23 @@ impl SlackApi {
             return Ok(channel.to_owned());
         }
         let name = channel.trim_start_matches('#');
+        // A name can be taken again once its channel is archived.
+        let wanted = |entry: &Membership| entry.name == name && !entry.is_archived;
+        let all = self.memberships(wanted).await?;
+        match all.into_iter().find(wanted) {
+            Some(found) => Ok(found.id),
+            None => Err(SlackFailure::Refused {
+                code: "not_in_channel".to_owned(),
+            }),
+        }
+    }
+
+    /// The channels that the app is in, to the one that is enough.
+    pub(crate) async fn memberships(
+        &self,
+        enough: impl Fn(&Membership) -> bool,
+    ) -> Result<Vec<Membership>, SlackFailure> {
+        let mut all = Vec::new();
         let mut cursor = String::new();
         for _ in 0..MOST_MEMBERSHIPS {
             let page: Memberships = self
@@ -137,7 +166,7 @@ impl SlackApi {
                     "users.conversations",
                     &[
                         ("types", Some("public_channel,private_channel")),
-                        ("exclude_archived", Some("true")),
+                        ("exclude_archived", Some("false")),
                         ("limit", Some(PAGE)),
                         (
                             "cursor",
@@ -146,17 +175,19 @@ impl SlackApi {
                     ],
                 )
                 .await?;
-            if let Some(found) = page.channels.into_iter().find(|entry| entry.name == name) {
-                return Ok(found.id);
-            }
+            let found = page.channels.iter().any(&enough);
+            all.extend(page.channels);
             cursor = page.response_metadata.next_cursor;
-            if cursor.is_empty() {
+            if found || cursor.is_empty() {
                 break;
             }
         }
-        Err(SlackFailure::Refused {
-            code: "not_in_channel".to_owned(),
-        })
+        Ok(all)
+    }
+
+    /// Whose token it is.
+    pub(crate) async fn identity(&self) -> Result<Identity, SlackFailure> {
+        self.call("auth.test", &serde_json::json!({})).await
     }
 
     async fn call<Q, A>(&self, method: &str, request: &Q) -> Result<A, SlackFailure>
@@ -175,7 +206,7 @@ impl SlackApi {
 }
 
 /// Ids are upper-case, names never are. A member's id stands for a conversation whose own id it does not tell.
-fn is_id(channel: &str) -> bool {
+pub(crate) fn is_id(channel: &str) -> bool {
     channel.starts_with(['C', 'G', 'D'])
         && channel
             .bytes()

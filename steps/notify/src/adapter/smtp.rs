@@ -73,6 +73,11 @@ impl Smtp {
         &self.mail
     }
 
+    /// Whether it is logged in to.
+    pub(crate) fn logs_in(&self) -> bool {
+        self.login.is_some()
+    }
+
     /// One part of a conversation, within its time.
     async fn step<T>(
         &self,
@@ -131,6 +136,12 @@ impl PostOffice for Smtp {
         let bytes = mail.formatted();
         self.step(Stage::Deliver, connection.send(mail.envelope(), &bytes))
             .await?;
+        self.close(connection).await;
+        Ok(())
+    }
+
+    async fn greet(&self) -> Result<(), MailFailure> {
+        let connection = self.open().await?;
         self.close(connection).await;
         Ok(())
     }
