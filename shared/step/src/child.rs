@@ -9,6 +9,9 @@ use crate::Env;
 /// holds a secret.
 pub const HOST_VARIABLES: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR"];
 
+/// What whoever sends messages has to know, as patterns for [`child_environment`].
+pub const CHANNEL_VARIABLES: [&str; 2] = ["PILOTAGE_SLACK_*", "PILOTAGE_SMTP_*"];
+
 /// What every step needs besides: the cache, roots, and proxies, whose addresses may hold credentials.
 const STEP_VARIABLES: [&str; 10] = [
     "XDG_CACHE_HOME",

@@ -51,7 +51,7 @@ mod supervisor;
 mod twin;
 
 pub use cancel::{Cancel, CancelHandle, CancelReason};
-pub use child::{HOST_VARIABLES, child_environment, sibling};
+pub use child::{CHANNEL_VARIABLES, HOST_VARIABLES, child_environment, sibling};
 pub use context::{Context, Draft, Stream};
 pub use descriptor_args::DescriptorArgs;
 pub use environment::Env;

@@ -4,18 +4,11 @@ use pilotage_config::First;
 use pilotage_decision::{Access, Desk, SECRETS};
 use pilotage_ledger::LinuxMachine;
 use pilotage_outcome::Fault;
-use pilotage_step::{Context, RepoArgs, child_environment};
+use pilotage_step::{CHANNEL_VARIABLES, Context, RepoArgs, child_environment};
 
 use crate::adapter::process::{Processes, Reach};
 use crate::adapter::voice::NotifyStep;
 use crate::watch::Watch;
-
-/// What whoever sends messages has to know.
-const MESSAGES: [&str; 3] = [
-    "PILOTAGE_SLACK_TOKEN",
-    "PILOTAGE_SLACK_WEBHOOK",
-    "PILOTAGE_SLACK_API_URL",
-];
 
 /// Opens the repository and its ledger, off the async threads.
 pub(crate) async fn desk(repo: &RepoArgs, config_branch: &str, cx: &Context) -> Result<Desk, Fault> {
@@ -66,11 +59,11 @@ pub(crate) async fn watch(
         cache_dir: repo.cache_dir(&cx.env),
         git_user: repo.git_user.clone(),
     };
-    let pass = [&SECRETS[..], &["PILOTAGE_SECRET_*"], &MESSAGES].concat();
+    let pass = [&SECRETS[..], &["PILOTAGE_SECRET_*"], &CHANNEL_VARIABLES].concat();
     let kind = desk.sight().config.trigger.clone();
     let mut environment = child_environment(&cx.env, &pass);
     environment.extend(repo.ssh_environment());
     let trigger = Processes::new(kind, reach, environment);
-    let voice = NotifyStep::new(child_environment(&cx.env, &MESSAGES));
+    let voice = NotifyStep::new(child_environment(&cx.env, &CHANNEL_VARIABLES));
     Ok(Watch::new(desk, first, by, machine, trigger, voice).only(repo.environment.clone()))
 }

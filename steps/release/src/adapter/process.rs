@@ -10,16 +10,13 @@ use std::time::Duration;
 
 use pilotage_diagnostic::printable;
 use pilotage_secret::{Redactor, Secret};
-use pilotage_step::{Cancel, Context, Env, child_environment, sibling};
+use pilotage_step::{CHANNEL_VARIABLES, Cancel, Context, Env, child_environment, sibling};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use crate::port::{Call, Ended, Exit, Launcher, Needs};
-
-/// The variables that reach people.
-const CHANNELS: [&str; 2] = ["PILOTAGE_SLACK_*", "PILOTAGE_SMTP_*"];
 
 /// How long past its own deadline, or after it was asked to stop, a stage may take for its own clean-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +83,7 @@ impl Processes {
         let mut variables = match &call.needs {
             Needs::Nothing => child_environment(&self.env, &[]),
             Needs::Secrets(prefix) => child_environment(&self.env, &[&format!("{prefix}*")]),
-            Needs::Channels => child_environment(&self.env, &CHANNELS),
+            Needs::Channels => child_environment(&self.env, &CHANNEL_VARIABLES),
         };
         if !self.ca_files.is_empty() {
             let files: Vec<&OsStr> = self.ca_files.iter().map(|path| path.as_os_str()).collect();
