@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use pilotage_decision::past::loose_end;
 use pilotage_ledger::{Begun, EndWord, Ending, Release, ReleaseState};
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 
@@ -12,6 +13,12 @@ use crate::trigger::Order;
 const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(5);
 /// The longest wait.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_secs(300);
+
+/// The wait before an attempt that got no answer for the second time is repeated; doubled with each further one. The first
+/// repetition is due at the next look.
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(30);
+/// The longest wait between two attempts.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(15);
 
 /// How long what another monitor wrote down is left to it before this one takes it over.
 const GRACE: SignedDuration = SignedDuration::from_secs(60);
@@ -180,6 +187,63 @@ fn is_settled(release: &Release) -> bool {
     }
 }
 
+/// The attempts at one intent that came to no answer, as the ledger tells: whichever monitor asks, and however often it was
+/// started anew, the next attempt is due at the same time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Unanswered<'a> {
+    /// How many there were.
+    count: u32,
+    /// The newest one.
+    last: &'a Release,
+    /// When that ended.
+    ended: Timestamp,
+}
+
+impl<'a> Unanswered<'a> {
+    /// The attempts at this commit under this commit of the config branch; none where there was none. Another commit on
+    /// either branch may be what helps, so it starts from the beginning.
+    #[must_use]
+    pub(crate) fn of(state: &'a ReleaseState, commit: &CommitId, config_commit: &CommitId) -> Option<Self> {
+        let of_it = state.history.iter().filter(|release| {
+            release.begun.commit == *commit
+                && release.begun.config_commit == *config_commit
+                && !is_settled(release)
+        });
+        of_it
+            .filter_map(|release| Some((release, release.end.as_ref()?.at)))
+            .fold(None, |before: Option<Self>, (last, ended)| {
+                let count = before.map_or(0, |before| before.count).saturating_add(1);
+                Some(Self { count, last, ended })
+            })
+    }
+
+    /// When the next attempt is due; none when it is due now. An end that lies further ahead than the wait is long was
+    /// written under a clock that is wrong, and puts nothing off.
+    #[must_use]
+    pub(crate) fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let pause = pause(self.count);
+        let rests = now.duration_since(self.ended).abs() < pause;
+        rests.then(|| self.ended.saturating_add(pause).ok()).flatten()
+    }
+
+    /// How the newest attempt ended, and how many there were.
+    #[must_use]
+    pub(crate) fn told(&self) -> String {
+        let ended = loose_end(self.last).unwrap_or_else(|| self.last.id.to_string());
+        format!("{ended} (attempt {})", self.count)
+    }
+}
+
+/// The wait after so many attempts in a row without an answer.
+fn pause(count: u32) -> SignedDuration {
+    match count.checked_sub(2) {
+        None => SignedDuration::ZERO,
+        Some(doublings) => FIRST_PAUSE
+            .saturating_mul(1 << doublings.min(16))
+            .min(LONGEST_PAUSE),
+    }
+}
+
 /// Groups what is open into orders: services of one commit are released together.
 #[must_use]
 pub(crate) fn orders(environment: &EnvironmentName, open: &[(ServiceName, CommitId)]) -> Vec<Order> {
@@ -331,6 +395,49 @@ mod tests {
         ] {
             assert_eq!(after(how.clone()), expected, "{how:?}");
         }
+    }
+
+    fn unavailable() -> Ending {
+        Ending::Finished(Box::new(Finished {
+            outcome: EndWord::Unavailable,
+            effects: Effects::None,
+            stages: vec![],
+            plan: None,
+            proof: None,
+            reason: vec!["the registry does not answer".to_owned()],
+            undone: false,
+        }))
+    }
+
+    #[test]
+    fn attempts_without_an_answer_are_spaced_out_by_what_the_ledger_knows() {
+        let seconds = [0, 1, 2, 3, 4, 5, 6, 7, 8, 1_000].map(|count| pause(count).as_secs());
+        assert_eq!(seconds, [0, 0, 30, 60, 120, 240, 480, 900, 900, 900]);
+
+        let mut state = ReleaseState::new("qa".parse().unwrap(), "shop".parse().unwrap());
+        let start: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        let after = |seconds| start + SignedDuration::from_secs(seconds);
+        let next = |state: &ReleaseState, at, config, now| {
+            Unanswered::of(state, &commit(at), &commit(config)).and_then(|found| found.next(now))
+        };
+        assert_eq!(next(&state, 'a', 'c', start), None);
+        state.history.push(ended('a', unavailable()));
+        assert_eq!(next(&state, 'a', 'c', start), None, "once more at the next look");
+        state.history.push(ended('a', unavailable()));
+        assert_eq!(next(&state, 'a', 'c', start), Some(after(30)));
+        assert_eq!(next(&state, 'a', 'c', after(29)), Some(after(30)));
+        assert_eq!(next(&state, 'a', 'c', after(30)), None);
+        state.history.push(ended('a', unavailable()));
+        assert_eq!(next(&state, 'a', 'c', after(30)), Some(after(60)));
+        assert_eq!(next(&state, 'b', 'c', start), None, "a new commit");
+        assert_eq!(next(&state, 'a', 'd', start), None, "a new policy");
+        assert_eq!(next(&state, 'a', 'c', after(-59)), Some(after(60)));
+        assert_eq!(next(&state, 'a', 'c', after(-86_400)), None, "a clock far behind");
+        let found = Unanswered::of(&state, &commit('a'), &commit('c')).unwrap();
+        assert_eq!(
+            found.told(),
+            "qa.shop.1 ended unavailable: the registry does not answer (attempt 3)"
+        );
     }
 
     #[test]

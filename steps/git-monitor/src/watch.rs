@@ -17,7 +17,7 @@ use pilotage_outcome::{ExitCode, Fault};
 
 use crate::adapter::process::Processes;
 use crate::adapter::voice::NotifyStep;
-use crate::outbox::{Progress, Tries, is_anothers, orders, progress};
+use crate::outbox::{Progress, Tries, Unanswered, is_anothers, orders, progress};
 use crate::tick::Look;
 use crate::trigger::{Ended, Order, Trigger};
 use crate::voice::Telling;
@@ -205,6 +205,19 @@ impl Watch {
                 Progress::Running => pending = true,
                 Progress::Open => {
                     pending = true;
+                    let config_commit = &self.desk.sight().config_commit;
+                    let unanswered =
+                        state.and_then(|state| Unanswered::of(state, &outbox.commit, config_commit));
+                    if let Some(unanswered) = unanswered
+                        && let Some(next) = unanswered.next(now)
+                    {
+                        looked.remarks.push(format!(
+                            "{}; it is tried again at {}",
+                            unanswered.told(),
+                            next.strftime("%Y-%m-%d %H:%M:%S UTC")
+                        ));
+                        continue;
+                    }
                     due.push((service, outbox));
                 }
             }

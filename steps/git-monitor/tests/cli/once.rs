@@ -3,7 +3,7 @@
 use pilotage_ledger::EndWord;
 use pilotage_tests::gitserver::NewCommit;
 
-use crate::world::{POLICY, World, decisions, service};
+use crate::world::{POLICY, World, decisions, remarks, service};
 
 /// The checks of a report, as `name: outcome`.
 fn checks(report: &serde_json::Value) -> Vec<String> {
@@ -91,6 +91,31 @@ fn a_release_that_came_to_no_answer_is_tried_again_and_one_that_failed_is_not() 
     let asked = world.asked("pilotage-release").split_off(before);
     assert_eq!(asked.len(), 1, "{asked:?}");
     assert!(asked[0].contains("--env qa"), "{asked:?}");
+}
+
+#[test]
+fn a_release_that_comes_to_no_answer_again_is_given_time_by_every_monitor() {
+    let world = World::new();
+    world.once();
+    world.release("prod", "shop");
+    let asked = || world.asked("pilotage-release").len();
+    let before = asked();
+    world.release_ending("qa", "shop", EndWord::Unavailable);
+    world.once();
+    assert_eq!(asked(), before + 1, "the first time it is tried again at once");
+    world.release_ending("qa", "shop", EndWord::Unavailable);
+    for _ in 0..2 {
+        let report = world.once();
+        assert_eq!(asked(), before + 1, "{report:#}");
+        let remarks = remarks(&report);
+        assert!(
+            remarks[0].starts_with("qa.shop.2 ended unavailable (attempt 2); it is tried again at "),
+            "{remarks:?}"
+        );
+    }
+    world.push("qa", "ana", "shop", &service("1.0.1"));
+    world.once();
+    assert_eq!(asked(), before + 2, "what is changed may be what helps");
 }
 
 #[test]
