@@ -1,18 +1,22 @@
 //! Which commits answer for what a branch asks of each service: where its range starts, and who is in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pilotage_descriptor::path_of;
 use pilotage_gate::FirstSight;
 use pilotage_name::{CommitId, ServiceName};
 
 use crate::collect::Question;
-use crate::descriptors::Resolved;
+use crate::descriptors::{self, Resolved};
 use crate::error::Error;
 use crate::past::ServicePast;
 
 /// This many services make no storm, whatever pilotage.yaml says.
 const NO_STORM: usize = 1;
+
+/// So many descriptors of a range are read to see whether they ask for what was accepted though they are written
+/// differently. Further back only the very same files do.
+const MOST_READ: usize = 100;
 
 /// The commits of one service's range, oldest first.
 #[derive(Clone, Debug, Default)]
@@ -39,8 +43,12 @@ impl Question<'_> {
             let walked = self.walk(since.as_ref(), &indices, asked)?;
             for (index, commits) in indices.into_iter().zip(walked) {
                 let (service, resolved) = &asked[index];
-                match self.removed(service, resolved, &commits)? {
-                    Some(removed) => open.entry(Some(removed)).or_default().push(index),
+                let again = match self.removed(service, resolved, &commits)? {
+                    Some(removed) => Some(removed),
+                    None => self.restored(service, resolved, &commits)?,
+                };
+                match again {
+                    Some(again) => open.entry(Some(again)).or_default().push(index),
                     None => found[index] = self.since_rejected(service, commits)?,
                 }
             }
@@ -121,6 +129,48 @@ impl Question<'_> {
         let path = path_of(service);
         for id in commits.brought.iter().rev() {
             if self.repository.entry(id, &path)?.is_none() {
+                return Ok(Some(id.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The newest commit of the range at which the branch asked again for exactly what was accepted: whoever changed it
+    /// before that changed nothing that is still asked for. None where the branch asks for it now, or where what was
+    /// accepted is to be decided anew under another policy.
+    fn restored(
+        &self,
+        service: &ServiceName,
+        resolved: &Resolved,
+        commits: &Commits,
+    ) -> Result<Option<CommitId>, Error> {
+        let known = self.known(service).filter(|past| past.outdated.is_none());
+        let Some((past, accepted)) = known.and_then(|past| Some((past, past.accepted.as_ref()?))) else {
+            return Ok(None);
+        };
+        if let Resolved::Valid(valid) = resolved
+            && valid.digest == accepted.digest
+        {
+            return Ok(None);
+        }
+        let files: BTreeSet<String> = past.files.iter().cloned().collect();
+        let content = |id: &CommitId| descriptors::content(self.repository, id, service, &files);
+        let wanted = match self.repository.has_commit(&accepted.commit) {
+            true => content(&accepted.commit)?,
+            false => None,
+        };
+        let environments = self.sight.environments();
+        let mut others = BTreeSet::new();
+        for id in commits.brought.iter().rev() {
+            let Some(found) = content(id)? else { continue };
+            if wanted.as_ref() == Some(&found) {
+                return Ok(Some(id.clone()));
+            }
+            if others.len() >= MOST_READ || !others.insert(found) {
+                continue;
+            }
+            let read = descriptors::read(self.repository, id, self.environment, service, &environments)?;
+            if matches!(read, Resolved::Valid(valid) if valid.digest == accepted.digest) {
                 return Ok(Some(id.clone()));
             }
         }

@@ -2,10 +2,10 @@
 
 use pilotage_decision::{Recorded, past};
 use pilotage_gate::{History, Verdict};
-use pilotage_ledger::{AcceptedPush, EnvironmentRecord};
+use pilotage_ledger::{AcceptedPush, Effects, EndWord, EnvironmentRecord};
 use pilotage_tests::gitserver::NewCommit;
 
-use crate::world::{World, assert_verdict, holder, name, person, said, shop};
+use crate::world::{World, assert_verdict, finished, holder, name, person, said, shop};
 
 #[test]
 fn a_merge_is_answered_for_by_who_merged_and_named_tickets_by_what_it_brings() {
@@ -78,6 +78,49 @@ fn a_revert_says_what_it_is_and_releases_again() {
     assert_verdict(&decision, Verdict::Accept);
     assert_eq!(decision.evidence.since, Some(name(&before)));
     assert_eq!(decision.notes, [format!("{} is a revert", &revert[..10])]);
+}
+
+#[test]
+fn what_was_taken_back_is_not_answered_for_whether_or_not_somebody_looked_in_between() {
+    let push = |world: &World, who: &str, text: &str| {
+        let commit = NewCommit::new("Change shop").file("services/shop.yaml", text);
+        world.repository.commit("prod", commit.by(&person(who)))
+    };
+    // Byte by byte, and written differently.
+    for back in [shop("1.0.0"), format!("# as it was\n{}", shop("1.0.0"))] {
+        for looked in [false, true] {
+            let world = World::new();
+            assert_verdict(&world.shop("prod"), Verdict::Accept);
+            world.release("prod", finished(EndWord::Succeeded, Effects::Complete));
+            push(&world, "mallory", &shop("6.6.6"));
+            assert_verdict(&world.shop("prod"), Verdict::Refuse);
+            push(&world, "mallory", &shop("6.6.7"));
+            let back = push(&world, "rita", &back);
+            if looked {
+                assert_verdict(&world.shop("prod"), Verdict::Nothing);
+            }
+            let own = push(&world, "rita", &shop("1.1.0"));
+            let decision = world.shop("prod");
+            assert_verdict(&decision, Verdict::Accept);
+            assert_eq!(decision.evidence.since, Some(name(&back)));
+            let brought = &decision.evidence.brought;
+            assert_eq!(
+                brought
+                    .iter()
+                    .map(|change| change.commit.as_str())
+                    .collect::<Vec<_>>(),
+                [own]
+            );
+        }
+    }
+    // What was not taken back is.
+    let world = World::new();
+    world.shop("prod");
+    push(&world, "rita", &shop("1.0.1"));
+    push(&world, "mallory", &shop("6.6.6"));
+    push(&world, "rita", &shop("1.0.1"));
+    push(&world, "rita", &shop("1.1.0"));
+    assert_verdict(&world.shop("prod"), Verdict::Refuse);
 }
 
 #[test]
