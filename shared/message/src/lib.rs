@@ -7,7 +7,9 @@
 mod event;
 mod message;
 mod part;
+mod person;
 
 pub use event::{Event, UnknownEvent};
 pub use message::{Message, SCHEMA, schema};
 pub use part::{Held, Link, ServicePart, StageResult, VersionChange, Who};
+pub use person::{person, reason};

@@ -1,5 +1,7 @@
 //! What a message is made of.
 
+use std::fmt;
+
 use pilotage_name::{ReleaseId, ServiceName};
 use pilotage_quantity::Duration;
 use schemars::JsonSchema;
@@ -24,6 +26,16 @@ pub struct Who {
     /// The mail address.
     #[serde(default)]
     pub email: Option<String>,
+}
+
+/// As people write one: `Name <email>`.
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.email {
+            Some(email) => write!(f, "{} <{email}>", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
 }
 
 /// One service of several that a message is about.

@@ -3,6 +3,7 @@
 use pilotage_decision::{Recorded, fault, past};
 use pilotage_gate::History;
 use pilotage_ledger::{AcceptedPush, EnvironmentRecord, LinuxMachine};
+use pilotage_message::Who;
 use pilotage_outcome::{Change, Effects, Fault, StepReport};
 use pilotage_step::{Context, RepoArgs};
 use serde_json::json;
@@ -16,7 +17,7 @@ pub(crate) async fn accept(
     repo: &RepoArgs,
     branch: &str,
     reason: String,
-    by: String,
+    by: &Who,
     cx: &Context,
 ) -> Result<StepReport, Fault> {
     let environment = repo.required_environment()?.clone();
@@ -31,6 +32,7 @@ pub(crate) async fn accept(
         ))
         .help("look at what was pushed since, then accept that"));
     }
+    let by = by.to_string();
     let dry_run = cx.dry_run;
     if !dry_run {
         cx.note(|report| report.effects = Effects::Partial);

@@ -1,5 +1,6 @@
 use clap::{Parser, Subcommand, ValueEnum};
 use pilotage_config::First;
+use pilotage_message::{Who, person, reason};
 use pilotage_quantity::Duration;
 use pilotage_step::{Common, RepoArgs, StepCli};
 
@@ -54,11 +55,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         repo: RepoArgs,
         /// Why it is fine; stands in the ledger.
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
         reason: String,
         /// Who accepts it; stands in the ledger.
-        #[arg(long, value_name = "NAME")]
-        by: String,
+        #[arg(long, value_name = "NAME <EMAIL>", value_parser = person)]
+        by: Who,
     },
 }
 

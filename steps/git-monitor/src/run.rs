@@ -40,7 +40,7 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
         Command::Explain { repo, decide } => {
             explain::explain(&repo, &branch, decide.first.map(Into::into), &cx).await
         }
-        Command::Accept { repo, reason, by } => accept::accept(&repo, &branch, reason, by, &cx).await,
+        Command::Accept { repo, reason, by } => accept::accept(&repo, &branch, reason, &by, &cx).await,
     }
 }
 

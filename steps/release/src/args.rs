@@ -2,11 +2,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use pilotage_message::Who;
+use pilotage_message::{Who, person, reason};
 use pilotage_name::{EnvironmentName, ReleaseId, ServiceName};
 use pilotage_step::{Common, RepoArgs, StepCli};
-
-use crate::person::person;
 
 /// Releases services from begin to finish, and says what runs where.
 ///
@@ -125,21 +123,6 @@ impl Command {
             | Self::Rollback { repo, .. } => repo,
         }
     }
-}
-
-/// A reason stands in a commit, so it is text and there is some.
-fn reason(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err("say why".to_owned());
-    }
-    if text
-        .chars()
-        .any(|character| character.is_control() && character != '\n')
-    {
-        return Err("it holds control characters".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 /// What `--env` and `--service` must not contradict.

@@ -14,7 +14,6 @@ pub mod error;
 pub mod judge;
 pub mod message;
 pub mod order;
-pub mod person;
 pub mod pipeline;
 pub mod plan;
 pub mod port;

@@ -11,7 +11,7 @@ fn accept(world: &World, tip: &str, more: &[&str]) -> pilotage_tests::command::O
         "--commit",
         tip,
         "--by",
-        "rita",
+        "Rita <rita@example.com>",
         "--reason",
         "a password was in it",
     ];
@@ -54,6 +54,23 @@ fn a_rewrite_freezes_until_it_is_accepted_and_the_next_one_freezes_again() {
     let report = world.once();
     assert!(remarks(&report)[0].contains("prod is frozen"), "{report:#}");
     assert!(decisions(&report).is_empty());
+}
+
+#[test]
+fn who_accepts_and_why_is_said_or_nothing_is_accepted() {
+    let world = World::new();
+    world.once();
+    let before = world.refs();
+    for (by, reason) in [
+        ("Rita <rita@example.com>", " "),
+        ("Rita <rita@example.com>", "a\u{1b}[2J"),
+        ("rita", "a password was in it"),
+        ("Rita\n<rita@example.com", "a password was in it"),
+    ] {
+        let accept = world.monitor("accept").args(["--env", "prod"]);
+        let output = accept.args(["--by", by, "--reason", reason]).run();
+        assert_eq!((output.code, world.refs()), (Some(2), before.clone()), "{output}");
+    }
 }
 
 #[test]
@@ -132,7 +149,7 @@ fn people_are_told_once_that_an_environment_froze_and_once_that_it_goes_on() {
         );
         let message = std::fs::read_to_string(world.path("bin/pilotage-notify.thawed")).unwrap();
         assert!(
-            message.contains("rita accepted it: a password was in it"),
+            message.contains("Rita <rita@example.com> accepted it: a password was in it"),
             "{message}"
         );
     }

@@ -20,7 +20,7 @@ pub(super) async fn abandon(
         repo.required_service()?.clone(),
     );
     let dry_run = cx.dry_run;
-    let name = format!("{} <{}>", by.name, by.email.unwrap_or_default());
+    let name = by.to_string();
     let answer = records
         .with(move |desk| {
             if dry_run {
