@@ -1,8 +1,10 @@
 //! How the services of an environment would be decided now. Reads, and changes nothing.
 
+use std::collections::BTreeSet;
+
 use pilotage_config::First;
 use pilotage_decision::{Error, Still, descriptors, fault};
-use pilotage_diagnostic::Diagnostics;
+use pilotage_diagnostic::{Diagnostics, nearest};
 use pilotage_name::ServiceName;
 use pilotage_outcome::{Fault, StepReport};
 use pilotage_step::{Context, RepoArgs};
@@ -10,6 +12,9 @@ use serde_json::json;
 
 use crate::open::{blocking, desk};
 use crate::tick;
+
+/// So many services are named to somebody who asked for one that nobody knows.
+const MOST_NAMED: usize = 20;
 
 pub(crate) async fn explain(
     repo: &RepoArgs,
@@ -27,6 +32,7 @@ pub(crate) async fn explain(
         let mut decisions = Vec::new();
         let mut problems = Diagnostics::default();
         let mut remarks = Vec::new();
+        let mut names = BTreeSet::new();
         for environment in environments {
             let known = desk.sight().config.environment(&environment).cloned();
             let tip = match desk.sight().tip(&environment) {
@@ -36,6 +42,10 @@ pub(crate) async fn explain(
                 Err(error) => return Err(Fault::from(error)),
             };
             let monitor = desk.ledger().monitor(&environment).map_err(fault::of_ledger)?;
+            if !repo.service.is_empty() {
+                let released = desk.ledger().releases(&environment).map_err(fault::of_ledger)?;
+                names.extend(released.into_keys().chain(monitor.services.keys().cloned()));
+            }
             let still = known.and_then(|known| Still::of(&known, &monitor.environment, tip.as_ref()));
             if let Some(still) = still {
                 remarks.push(format!("{}; to go on: {}", still.why, still.needs));
@@ -46,6 +56,7 @@ pub(crate) async fn explain(
             let services: Vec<ServiceName> = if repo.service.is_empty() {
                 listed.found.into_keys().collect()
             } else {
+                names.extend(listed.found.into_keys());
                 repo.service.clone()
             };
             let (decided, _) = desk
@@ -54,7 +65,10 @@ pub(crate) async fn explain(
             problems.extend(tick::problems(&decided));
             decisions.extend(decided.into_iter().map(|one| one.decision));
         }
-        Ok((decisions, problems, remarks))
+        match repo.service.iter().find(|service| !names.contains(*service)) {
+            Some(stranger) => Err(unknown(stranger, &names)),
+            None => Ok((decisions, problems, remarks)),
+        }
     })
     .await?;
     let mut text: String = decisions.iter().map(pilotage_gate::Decision::explain).collect();
@@ -66,4 +80,20 @@ pub(crate) async fn explain(
         .diagnostics(problems)
         .result(json!({ "decisions": decisions, "remarks": remarks }))
         .text(text))
+}
+
+/// A service that neither a branch nor the ledger knows is a slip of the hand; "nothing to do" would say that all is well.
+fn unknown(stranger: &ServiceName, names: &BTreeSet<ServiceName>) -> Fault {
+    let fault = Fault::usage(format!(
+        "no branch and no record that was looked at knows a service `{stranger}`"
+    ));
+    let names = || names.iter().map(ServiceName::as_str);
+    match nearest(stranger.as_str(), names()) {
+        Some(near) => fault.help(format!("did you mean `{near}`?")),
+        None if names().next().is_none() => fault.help("there are no services yet"),
+        None => {
+            let some: Vec<&str> = names().take(MOST_NAMED).collect();
+            fault.help(format!("there are {}", some.join(", ")))
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! What `explain` tells of an environment whose branch is gone.
 
+use pilotage_tests::gitserver::NewCommit;
+
 use crate::world::World;
 
 #[test]
@@ -28,4 +30,27 @@ fn a_branch_that_is_gone_is_told_and_what_goes_on_from_there() {
     );
     let unknown = world.monitor("explain").args(["--env", "qx"]).run();
     assert_eq!(unknown.code, Some(2), "{unknown}");
+}
+
+#[test]
+fn a_service_that_nobody_knows_is_a_slip_of_the_hand() {
+    let world = World::new();
+    world.push("qa", "ana", "cart", &crate::world::service("0.1.0"));
+    let explain = |given: &[&str]| world.monitor("explain").args(given).run();
+    let output = explain(&["--env", "qa", "--service", "shp"]);
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stderr.contains("did you mean `shop`?"), "{output}");
+    let output = explain(&["--service", "shop,unheard-of"]);
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stderr.contains("cart, shop"), "{output}");
+    let output = explain(&["--env", "prod", "--service", "cart"]);
+    assert_eq!(output.code, Some(2), "it is in qa alone: {output}");
+    // One that is in one of the environments, or was, is known.
+    assert_eq!(explain(&["--service", "cart"]).code, Some(0));
+    world.once();
+    world
+        .repository
+        .commit("qa", NewCommit::new("Retire").remove("services/cart.yaml"));
+    let output = explain(&["--env", "qa", "--service", "cart"]);
+    assert_eq!(output.code, Some(0), "{output}");
 }
