@@ -34,6 +34,23 @@ pub(crate) fn ended(ended: &Ended, local: bool) -> CheckResult {
     }
 }
 
+/// How what was started ended, in one line. Of a command that pilotage.yaml names only its code is known, not whether it
+/// released anything.
+pub(crate) fn line(order: &Order, code: Option<i32>, local: bool) -> String {
+    let what = if local { "release of" } else { "command for" };
+    let what = format!("the {what} {} in {}", order.names(), order.environment);
+    let known = code
+        .and_then(|code| u8::try_from(code).ok())
+        .and_then(ExitCode::from_code)
+        .filter(|_| local);
+    match (code, known) {
+        (None, _) => format!("{what} was killed"),
+        (Some(0), Some(_)) => format!("{what} ended well"),
+        (Some(code), Some(known)) => format!("{what} ended with {code}: {}", known.meaning()),
+        (Some(code), None) => format!("{what} ended with {code}"),
+    }
+}
+
 /// A release that could not even be started.
 pub(crate) fn not_started(order: &Order, why: &str) -> CheckResult {
     check(order, CheckOutcome::Unavailable).reason(why)
@@ -70,6 +87,32 @@ pub(crate) fn worst(undecided: Class, releases: Vec<CheckOutcome>) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::{worst as worst_beside, *};
+
+    #[test]
+    fn of_another_program_only_its_code_is_told() {
+        let order = Order {
+            environment: "qa".parse().unwrap(),
+            commit: "a".repeat(40).parse().unwrap(),
+            services: vec!["cart".parse().unwrap(), "shop".parse().unwrap()],
+        };
+        assert_eq!(
+            line(&order, Some(0), true),
+            "the release of cart, shop in qa ended well"
+        );
+        assert!(line(&order, Some(4), true).starts_with("the release of cart, shop in qa ended with 4: "));
+        assert_eq!(
+            line(&order, Some(0), false),
+            "the command for cart, shop in qa ended with 0"
+        );
+        assert_eq!(
+            line(&order, Some(4), false),
+            "the command for cart, shop in qa ended with 4"
+        );
+        assert_eq!(
+            line(&order, None, false),
+            "the command for cart, shop in qa was killed"
+        );
+    }
 
     #[test]
     fn a_release_is_good_only_when_it_says_so_and_the_worst_one_counts() {

@@ -13,10 +13,11 @@ use pilotage_ledger::{
     Begun, Holder, LinuxMachine, Liveness, Monitor, Outbox, OutboxState, ServiceRecord, liveness,
 };
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
-use pilotage_outcome::{ExitCode, Fault};
+use pilotage_outcome::Fault;
 
 use crate::adapter::process::Processes;
 use crate::adapter::voice::NotifyStep;
+use crate::ending::line;
 use crate::outbox::{Progress, Tries, Unanswered, is_anothers, orders, progress};
 use crate::tick::Look;
 use crate::trigger::{Ended, Order, Trigger};
@@ -286,18 +287,10 @@ impl Watch {
         let ended = self.trigger.ended();
         for Ended { order, code } in &ended {
             self.tries.ended(order, *code, local);
-            let what = format!("the release of {} in {}", order.names(), order.environment);
+            let line = line(order, *code, local);
             match code {
-                Some(0) => tracing::info!("{what} ended well"),
-                Some(code) => {
-                    let known = u8::try_from(*code)
-                        .ok()
-                        .filter(|_| local)
-                        .and_then(ExitCode::from_code);
-                    let meaning = known.map_or_else(String::new, |code| format!(": {}", code.meaning()));
-                    tracing::warn!("{what} ended with {code}{meaning}");
-                }
-                None => tracing::warn!("{what} was killed"),
+                Some(0) => tracing::info!("{line}"),
+                _ => tracing::warn!("{line}"),
             }
         }
         self.voice.reap(self.desk.now());
