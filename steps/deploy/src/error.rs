@@ -79,6 +79,12 @@ pub enum TargetError {
         /// What is wrong.
         reason: String,
     },
+    /// An instance that should run and does not: for certain, and not only as far as can be told.
+    #[error("instance {instance} does not run")]
+    Ended {
+        /// Which.
+        instance: crate::live::InstanceId,
+    },
     /// The front door does not do what it should.
     #[error("the front door {reason}")]
     Front {
@@ -115,6 +121,7 @@ impl Classify for TargetError {
             | Self::Artifact { .. }
             | Self::Spawn { .. }
             | Self::Instance { .. }
+            | Self::Ended { .. }
             | Self::Front { .. }
             | Self::Immortal { .. } => Class::Unavailable,
             Self::Placeholder { .. } => Class::Invalid,

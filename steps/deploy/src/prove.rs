@@ -20,7 +20,9 @@ const ACCEPT: quantity::Duration = quantity::Duration::from_secs(60);
 /// How long something without ports has to run to count as started.
 const ALIVE: Duration = Duration::from_secs(1);
 /// How long it may take to find out that an instance which cannot be reached has ended.
-pub(crate) const ENDED: Duration = Duration::from_secs(1);
+const ENDED: Duration = Duration::from_secs(1);
+/// How long it may take to find out how one ended of which it is known that it did, and what it said last.
+const LAST_WORDS: Duration = Duration::from_secs(15);
 /// How long the one good answer after the switch may take.
 const AGAIN: quantity::Duration = quantity::Duration::from_secs(10);
 
@@ -62,10 +64,7 @@ pub async fn prove<T: Target, P: Probe>(
     let questions = match questions(target, descriptor, instance, depth).await {
         Ok(questions) => questions,
         // One that has ended already cannot be reached, and that it has ended says more.
-        Err(error) => match tokio::time::timeout(ENDED, target.ended(instance)).await {
-            Ok(ending) => return Ok(set_back("alive", ending)),
-            Err(_) => return Err(error),
-        },
+        Err(error) => return Ok(set_back("alive", ending(target, instance, error).await?)),
     };
     let ports: BTreeSet<&str> = questions.iter().filter_map(|question| question.port).collect();
     let asking = async {
@@ -96,6 +95,28 @@ pub async fn prove<T: Target, P: Probe>(
             None => Proved { good, checks, again: false },
         },
     })
+}
+
+/// How the instance ended, when that is what `error` comes from. That it has ended is an answer and not the want of one,
+/// whenever it happened.
+///
+/// # Errors
+/// With `error`, when the instance has not ended as far as can be told.
+pub(crate) async fn ending<T: Target>(
+    target: &T,
+    instance: InstanceId,
+    error: TargetError,
+) -> Result<Setback, TargetError> {
+    let known = matches!(error, TargetError::Ended { .. });
+    let limit = if known { LAST_WORDS } else { ENDED };
+    match tokio::time::timeout(limit, target.ended(instance)).await {
+        Ok(ending) => Ok(ending),
+        Err(_) if known => Ok(Setback {
+            text: "it ended, and how cannot be found out".to_owned(),
+            again: false,
+        }),
+        Err(_) => Err(error),
+    }
 }
 
 fn set_back(check: &str, setback: Setback) -> Proved {

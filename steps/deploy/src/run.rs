@@ -235,9 +235,10 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
                 other,
             ) {
                 (Ok(()), _) => Ok(()),
-                (Err(error @ TargetError::Instance { .. }), Operation::Switch { instance }) => {
-                    Err(self.ended_or(instance, error).await)
-                }
+                (
+                    Err(error @ (TargetError::Instance { .. } | TargetError::Ended { .. })),
+                    Operation::Switch { instance },
+                ) => Err(self.ended_or(instance, error).await),
                 (Err(error), _) => Err(error.into()),
             },
         }

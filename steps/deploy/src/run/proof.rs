@@ -9,7 +9,7 @@ use crate::error::TargetError;
 use crate::live::InstanceId;
 use crate::operation::Operation;
 use crate::port::Target;
-use crate::prove::{Depth, ENDED, prove};
+use crate::prove::{Depth, ending, prove};
 
 /// How often an instance is started anew because an address it had been given was taken.
 const STARTS: u32 = 3;
@@ -82,12 +82,12 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
 
     /// What an error about an instance comes from, when that has ended meanwhile: then the answer is no.
     pub(super) async fn ended_or(&self, instance: InstanceId, error: TargetError) -> Halt {
-        match tokio::time::timeout(ENDED, self.target.ended(instance)).await {
+        match ending(self.target, instance, error).await {
             Ok(ending) => Halt::No(format!(
                 "instance {instance} was well and is not any more: {}",
                 ending.text
             )),
-            Err(_) => error.into(),
+            Err(error) => error.into(),
         }
     }
 

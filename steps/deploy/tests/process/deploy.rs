@@ -170,6 +170,21 @@ fn an_early_end_is_told_at_once_with_the_last_words() {
 }
 
 #[test]
+fn however_soon_a_version_ends_it_failed() {
+    let world = World::with_command(&["/bin/sh", "{artifact}"]);
+    fs::write(world.path("artifacts/shop/1.0.0"), "echo out of luck >&2; exit 3").unwrap();
+    world.web("1.0.0", "");
+    for _ in 0..20 {
+        let failed = world.deploy(&["--fence", "1"]).expect(1);
+        let summary = failed.report["summary"].as_str().unwrap();
+        assert!(
+            summary.contains("it ended with exit code 3") && summary.contains("out of luck"),
+            "{summary}"
+        );
+    }
+}
+
+#[test]
 fn a_changed_variable_or_secret_restarts_and_the_secret_is_seen_nowhere() {
     let world = World::new();
     world.artifact("1.0.0", "");

@@ -134,10 +134,7 @@ impl DockerService {
     pub(super) async fn switch(&self, id: InstanceId) -> Result<(), TargetError> {
         let container = self.container(id).await?;
         if container.state != State::Running {
-            return Err(TargetError::Instance {
-                instance: id,
-                reason: "does not run".to_owned(),
-            });
+            return Err(TargetError::Ended { instance: id });
         }
         if !container.has_name(self.key.service.as_str()) {
             self.network().give_name(&container).await?;

@@ -16,7 +16,7 @@ impl DockerService {
             reason: reason.to_owned(),
         };
         if container.state != State::Running {
-            return Err(lacks("does not run"));
+            return Err(TargetError::Ended { instance: id });
         }
         let told =
             label::read(&container.labels, &self.key.environment).ok_or_else(|| lacks("has no labels"))?;

@@ -10,7 +10,7 @@ use super::engine::Engine;
 use super::label;
 use super::service::DockerService;
 use crate::error::TargetError;
-use crate::live::InstanceId;
+use crate::live::{InstanceId, State};
 
 /// What this process is to the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,9 @@ impl DockerService {
     pub(super) async fn address_of(&self, id: InstanceId, port: &str) -> Result<SocketAddr, TargetError> {
         let lacks = |reason: String| TargetError::Instance { instance: id, reason };
         let container = self.container(id).await?;
+        if container.state != State::Running {
+            return Err(TargetError::Ended { instance: id });
+        }
         let told = label::read(&container.labels, &self.key.environment);
         let descriptor = told.and_then(|told| told.descriptor);
         let port = descriptor
@@ -87,7 +90,7 @@ impl DockerService {
         }
         let address = container
             .address()
-            .ok_or_else(|| lacks("does not run".to_owned()))?;
+            .ok_or_else(|| lacks("has no address on its network".to_owned()))?;
         Ok(SocketAddr::new(address, port.port))
     }
 

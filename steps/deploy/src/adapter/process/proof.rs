@@ -14,6 +14,8 @@ impl ProcessService {
         let run = self.running(instance)?;
         let digest = files::digest(&self.dir.instance(instance).join("artifact"))?;
         let told = read_labels(run.pid);
+        // One that ended while it was read tells nothing, and that is no other version.
+        self.running(instance)?;
         let mut astray = Vec::new();
         if let Some(route) = self.route()? {
             if route.instance != instance || route.run != run.id() {

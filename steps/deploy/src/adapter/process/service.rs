@@ -106,10 +106,7 @@ impl ProcessService {
         self.record(id)?
             .run
             .filter(alive)
-            .ok_or_else(|| TargetError::Instance {
-                instance: id,
-                reason: "does not run".to_owned(),
-            })
+            .ok_or(TargetError::Ended { instance: id })
     }
 
     pub(super) fn route(&self) -> Result<Option<RouteFile>, TargetError> {
