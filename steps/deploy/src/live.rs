@@ -118,6 +118,12 @@ impl Instance {
         self.stray || self.state == State::Running
     }
 
+    /// Whether it is of no use: half made, or never led to by any traffic.
+    #[must_use]
+    pub fn was_left(&self) -> bool {
+        self.turn == 0 || self.state == State::Partial
+    }
+
     /// The ports of the host it holds while it runs.
     #[must_use]
     pub fn host_addresses(&self) -> Vec<HostAddress> {

@@ -37,6 +37,9 @@ pub struct Plan {
     pub instance: Option<InstanceId>,
     /// The instance that serves before.
     pub before: Option<InstanceId>,
+    /// Whether [`Plan::instance`] is what an earlier run of this release left, and never served.
+    #[serde(skip)]
+    pub taken_up: bool,
 }
 
 /// One effect and its cause.

@@ -270,7 +270,7 @@ fn a_crashed_run_is_taken_up_where_it_stopped() {
     let table = [
         (
             vec![before(), instance(2, WEB, 2, State::Partial, 0)],
-            "prepare 3, start 3, prove 3, switch 3, verify 3, stop 1, remove 2",
+            "remove 2, prepare 3, start 3, prove 3, switch 3, verify 3, stop 1",
         ),
         (
             vec![before(), instance(2, WEB, 2, State::Prepared, 0)],
@@ -282,7 +282,7 @@ fn a_crashed_run_is_taken_up_where_it_stopped() {
         ),
         (
             vec![before(), instance(2, WEB, 2, State::Ended, 0)],
-            "prepare 3, start 3, prove 3, switch 3, verify 3, stop 1, remove 2",
+            "remove 2, prepare 3, start 3, prove 3, switch 3, verify 3, stop 1",
         ),
         (vec![before(), instance(2, WEB, 2, State::Running, 2)], "stop 1"),
     ];
@@ -299,7 +299,7 @@ fn processes_that_do_not_count_are_ended_before_their_port_is_needed() {
     let plan = planned(&desired(HOSTED, 3), &there);
     assert_eq!(
         steps(&plan),
-        "mark 3, prepare 3, remove 2, start 3, prove 3, switch 3, verify 3"
+        "mark 3, remove 2, prepare 3, start 3, prove 3, switch 3, verify 3"
     );
     assert!(!plan.has_downtime());
     stray.turn = 2;
@@ -317,7 +317,7 @@ fn what_another_release_left_behind_is_never_taken_up() {
     let plan = planned(&desired(WEB, 3), &there);
     assert_eq!(
         steps(&plan),
-        "mark 3, prepare 3, start 3, prove 3, switch 3, verify 3, stop 1, remove 2"
+        "mark 3, remove 2, prepare 3, start 3, prove 3, switch 3, verify 3, stop 1"
     );
 }
 
@@ -565,6 +565,18 @@ fn recovery_of_a_first_release_removes_it_unless_it_serves() {
     // mark 1, prepare 1, start 1, prove 1, switch 1, verify 1
     assert_eq!(short(recovery(&plan, 4)), "remove 1");
     assert_eq!(short(recovery(&plan, 5)), "");
+}
+
+#[test]
+fn recovery_removes_what_an_earlier_run_of_the_release_left_as_well() {
+    let left = || instance(2, WEB, 2, State::Running, 0);
+    let there = live(vec![instance(1, &old(WEB), 1, State::Running, 1), left()]);
+    // prove 2, switch 2, verify 2, stop 1
+    let plan = planned(&desired(WEB, 2), &there);
+    assert_eq!(short(recovery(&plan, 1)), "remove 2");
+    assert_eq!(short(recovery(&plan, 2)), "switch 1, remove 2");
+    let plan = planned(&desired(WEB, 2), &live(vec![left()]));
+    assert_eq!(short(recovery(&plan, 1)), "remove 2");
 }
 
 #[test]

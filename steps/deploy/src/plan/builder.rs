@@ -11,11 +11,16 @@ use pilotage_name::ServiceKey;
 /// How many stopped instances are kept to go back to.
 pub const KEPT: usize = 2;
 
+/// Why something goes that never served.
+const LEFT: &str = "an earlier run left it, and it never served";
+
 /// A plan in the making.
 pub(super) struct Builder<'l> {
     live: &'l Live,
     pub(super) operations: Vec<Planned>,
     pub(super) risks: Vec<Risk>,
+    /// Whether what is to serve was left by an earlier run and never served.
+    pub(super) taken_up: bool,
 }
 
 impl<'l> Builder<'l> {
@@ -24,6 +29,7 @@ impl<'l> Builder<'l> {
             live,
             operations: Vec::new(),
             risks: Vec::new(),
+            taken_up: false,
         };
         if live
             .marker
@@ -60,6 +66,21 @@ impl<'l> Builder<'l> {
             .any(|planned| planned.operation == operation)
     }
 
+    /// Removes what earlier runs left and what never served. It comes first, so that it goes also when this run fails.
+    pub(super) fn clear(&mut self, wanted: InstanceId) {
+        let serving = self.live.serving.map(|serving| serving.instance);
+        for instance in &self.live.instances {
+            if instance.was_left() && instance.id != wanted && Some(instance.id) != serving {
+                self.add(
+                    Operation::Remove {
+                        instance: instance.id,
+                    },
+                    LEFT,
+                );
+            }
+        }
+    }
+
     /// From `state` to serving. Whoever holds a host port that the instance needs has to go first.
     pub(super) fn bring_up(&mut self, state: State, id: InstanceId, needs: &[HostAddress], why: &str) {
         if state != State::Running {
@@ -71,7 +92,8 @@ impl<'l> Builder<'l> {
                 else {
                     continue;
                 };
-                if holder.id == id || !holder.holds() {
+                let goes = self.planned(Operation::Remove { instance: holder.id });
+                if holder.id == id || !holder.holds() || goes {
                     continue;
                 }
                 let reason = format!("both need {shared}");
@@ -118,8 +140,8 @@ impl<'l> Builder<'l> {
         let mut kept: Vec<(bool, u64, InstanceId)> = Vec::new();
         for instance in others() {
             let id = instance.id;
-            if instance.turn == 0 || instance.state == State::Partial {
-                removals.push((id, "an earlier run left it, and it never served"));
+            if instance.was_left() {
+                removals.push((id, LEFT));
                 continue;
             }
             // Going back takes back whatever this release made; without a fence, whatever serves now.
@@ -183,6 +205,7 @@ impl<'l> Builder<'l> {
             risks: self.risks,
             instance,
             before: self.live.serving.map(|serving| serving.instance),
+            taken_up: self.taken_up,
         }
     }
 }

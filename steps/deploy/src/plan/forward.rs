@@ -29,6 +29,8 @@ pub fn plan(desired: &Desired, live: &Live, capabilities: &Capabilities) -> Resu
     let id = candidate.map_or(live.next, |instance| instance.id);
     let serves = live.serving.is_some_and(|serving| serving.instance == id);
     let why = cause(desired, live);
+    builder.taken_up = candidate.is_some_and(|instance| instance.was_left() && !serves);
+    builder.clear(id);
     if routes_needed(desired) && live.front == Front::Down {
         builder.add(Operation::OpenFront, "it does not answer");
     }

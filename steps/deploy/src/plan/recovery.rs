@@ -17,7 +17,11 @@ pub fn recovery(plan: &Plan, tried: usize) -> Vec<Operation> {
         .take(tried)
         .map(|planned| planned.operation)
         .collect();
-    let made = tried.contains(&Operation::Prepare { instance: new });
+    let begun = tried
+        .iter()
+        .any(|operation| !matches!(operation, Operation::Mark { .. }));
+    // What an earlier run of this release made is its own as well, and serves nobody.
+    let made = tried.contains(&Operation::Prepare { instance: new }) || (plan.taken_up && begun);
     let switched = tried.contains(&Operation::Switch { instance: new });
     let mut operations = Vec::new();
     match plan.before.filter(|before| *before != new) {

@@ -37,6 +37,7 @@ pub fn undo(
             .max_by_key(|instance| instance.turn)
             .ok_or(Refused::NothingKept("no earlier instance is kept to go back to"))?
     };
+    builder.clear(target.id);
     if let Some(descriptor) = &target.descriptor {
         let lacks = capabilities.lacks(descriptor);
         if !lacks.is_empty() {

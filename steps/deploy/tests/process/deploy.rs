@@ -531,6 +531,29 @@ fn a_second_deploy_is_refused_and_a_newer_fence_ends_one_that_stands_still() {
 }
 
 #[test]
+fn what_a_killed_deploy_started_goes_with_the_next_one_also_when_that_fails() {
+    let world = World::new();
+    world.artifact("1.0.0", "");
+    world.artifact("1.1.0", "health = never");
+    world.web("1.0.0", "");
+    world.deploy(&["--fence", "1"]).expect(0);
+    world.web("1.1.0", "");
+    let text = fs::read_to_string(world.path("shop.yaml")).unwrap();
+    for next in ["2", "3"] {
+        world.descriptor(&text);
+        let killed = world.deploy_until(&["--fence", "2"], "prove instance");
+        killed.signal(Signal::KILL);
+        assert_eq!(killed.wait().code, None);
+        assert_eq!(world.processes().len(), 2, "an instance is left");
+        world.descriptor(&text.replace("timeout: 20s", "timeout: 1s"));
+        world.deploy(&["--fence", next]).expect(1);
+        assert_eq!(world.instances(), ["1"], "after fence {next}");
+        assert_eq!(world.processes().len(), 1);
+        assert_eq!(world.ask().1, "Shop 1.0.0\n");
+    }
+}
+
+#[test]
 fn sigterm_takes_the_new_instance_away_and_writes_the_report() {
     let world = World::new();
     world.artifact("1.0.0", "");
