@@ -168,6 +168,10 @@ impl Classify for Refused {
                 .iter()
                 .map(|lack| format!("{}: {}", lack.path, lack.reason))
                 .collect(),
+            Self::Stale { fence: 0, .. } => vec![
+                "release it with `pilotage-release run`, which counts the fences, or give `--fence N`, not below that one"
+                    .to_owned(),
+            ],
             Self::Stale { .. } => vec!["a newer release owns the service; nothing was changed".to_owned()],
             Self::Taken(_) => vec!["free it, or choose another route or port".to_owned()],
             Self::NothingKept(_) => Vec::new(),

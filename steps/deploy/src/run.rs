@@ -55,6 +55,12 @@ async fn forward<T: Target, P: Probe>(
     let live = target
         .observe(desired.active().then_some(&desired.descriptor))
         .await?;
+    // A question without a fence is asked in the name of whoever has changed the service last.
+    let mut asked = desired.clone();
+    if let (true, 0, Some(marker)) = (wishes.dry_run, desired.labels.fence, &live.marker) {
+        asked.labels.fence = marker.fence;
+    }
+    let desired = &asked;
     let plan = plan(desired, &live, &target.capabilities())?;
     let run = Run {
         target,

@@ -419,6 +419,14 @@ fn stale_fences_and_moved_plans_are_refused() {
         .deploy(&["plan", "--detailed-exitcode", "--fence", "5"])
         .expect(0);
     world.web("1.1.0", "");
+    let asked = world.deploy(&["plan", "--detailed-exitcode"]).expect(10);
+    assert!(asked.says("version 1.0.0 -> 1.1.0"), "{}", asked.stdout);
+    let unfenced = world.deploy(&[]).expect(6);
+    assert!(
+        unfenced.says("--fence") && unfenced.says("pilotage-release run"),
+        "{}",
+        unfenced.stderr
+    );
     let stale = world.deploy(&["--fence", "4"]).expect(6);
     assert!(stale.says("fence 4 is stale"), "{}", stale.stderr);
     let moved = world
