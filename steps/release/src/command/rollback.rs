@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 
+use pilotage_diagnostic::printable;
 use pilotage_gitrepo::SigningKey;
 use pilotage_outcome::{Effects, Fault, StepReport};
 use pilotage_secret::Secret;
@@ -68,6 +69,20 @@ pub(super) async fn rollback(
                 target.version
             );
             None
+        }
+        Rollback::Stands(standing) => {
+            return Ok(StepReport::passed()
+                .environment(environment.clone())
+                .service(service.clone())
+                .release(standing.release.clone())
+                .text(format!(
+                    "{service} in {environment}: {} runs since the rollback {} by {} ({}); nothing was changed, `--to VERSION` \
+                     goes further back\n",
+                    printable(&standing.version),
+                    standing.release,
+                    printable(&standing.by),
+                    standing.since.strftime("%Y-%m-%d %H:%M:%SZ"),
+                )));
         }
         Rollback::Dry { target } => {
             return Ok(StepReport::passed()

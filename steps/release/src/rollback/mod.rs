@@ -17,7 +17,7 @@ use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 use pilotage_outcome::Fault;
 
 use self::commit::RollbackCommit;
-pub use self::target::{RollbackTarget, choose};
+pub use self::target::{Choice, RollbackTarget, Standing, choose};
 use crate::approve::Refusal;
 
 /// The trailer that names what a commit rolls back from; a release of such a commit rejects that.
@@ -60,6 +60,8 @@ pub enum Rollback {
         /// What it asks for.
         target: RollbackTarget,
     },
+    /// It was done before, and nothing was released since: nothing is changed.
+    Stands(Standing),
     /// It would be pushed.
     Dry {
         /// What would be restored.
@@ -88,7 +90,10 @@ pub fn roll_back(
             Some(known) => RefName::branch(&known.branch).map_err(of_git)?,
             None => return Err(Fault::internal("an environment with a tip and without a branch")),
         };
-        let target = target::target(desk, request)?;
+        let target = match target::target(desk, request)? {
+            Choice::Back(target) => target,
+            Choice::Stands(standing) => return Ok(Rollback::Stands(standing)),
+        };
         let Some(RollbackCommit { id: commit, paths }) = commit::write(desk, request, &target, &tip, now)?
         else {
             return Ok(Rollback::Asked { target });

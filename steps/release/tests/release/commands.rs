@@ -14,7 +14,7 @@ use pilotage_release::directory::PlanDirectory;
 use pilotage_release::judge::judge;
 use pilotage_release::plan::ReleasePlan;
 use pilotage_release::result::left_behind;
-use pilotage_release::rollback::{Rollback, RollbackRequest, roll_back};
+use pilotage_release::rollback::{Choice, Rollback, RollbackRequest, choose, roll_back};
 use pilotage_release::run::worst;
 use pilotage_release::stage::StagePlan;
 use pilotage_release::status::{Row, State, table};
@@ -278,6 +278,47 @@ async fn while_a_version_is_held_a_rollback_makes_git_ask_for_what_runs() {
         matches!(again.unwrap(), Rollback::Asked { .. }),
         "nothing is pushed twice"
     );
+}
+
+#[tokio::test]
+async fn a_rollback_that_is_asked_again_does_nothing_and_never_brings_back_what_was_rejected() {
+    let world = World::new();
+    for version in ["1.0.0", "1.1.0", "1.2.0"] {
+        world.push("qa", "shop", version);
+        world.release("qa", &["shop"], |_| GOOD).await;
+    }
+    let now = "2026-01-02T03:04:05Z".parse().unwrap();
+    pushed(&mut world.desk(), &request("it is bad", None));
+    world.release("qa", &["shop"], |_| GOOD).await;
+    let before = world.repository.id("qa");
+
+    let again = roll_back(&mut world.desk(), &request("it is bad", None), now).unwrap();
+    let Rollback::Stands(standing) = again else {
+        panic!("{again:?}")
+    };
+    assert_eq!(
+        (standing.version.as_str(), standing.release.to_string().as_str()),
+        ("1.1.0", "qa.shop.4")
+    );
+    assert_eq!(world.repository.id("qa"), before, "nothing is pushed");
+
+    // The same version released once more by hand: what was rolled back from is still not what comes next.
+    let mut state = world.state("qa", "shop");
+    state.history.last_mut().unwrap().begun.trigger.kind = TriggerKind::Hand;
+    let back = |state: &pilotage_ledger::ReleaseState, to| match choose(state, to) {
+        Ok(Choice::Back(target)) => target.version,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(back(&state, None), "1.0.0");
+    assert_eq!(back(&state, Some("1.2.0")), "1.2.0", "a person may name it");
+    state.history.remove(0);
+    let (why, versions) = choose(&state, None).unwrap_err();
+    assert!(why.contains("rejected or rolled back from"), "{why}");
+    assert_eq!(versions, ["1.1.0", "1.2.0"]);
+
+    pushed(&mut world.desk(), &request("further", Some("1.0.0")));
+    world.release("qa", &["shop"], |_| GOOD).await;
+    assert_eq!(world.state("qa", "shop").proved.unwrap().version, "1.0.0");
 }
 
 /// A key pair of Bob's: the private file and the public line.
