@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pilotage_descriptor::path_of;
-use pilotage_gate::FirstSight;
+use pilotage_gate::{FirstSight, Seen};
 use pilotage_name::{CommitId, ServiceName};
 
 use crate::collect::Question;
@@ -49,7 +49,7 @@ impl Question<'_> {
                 };
                 match again {
                     Some(again) => open.entry(Some(again)).or_default().push(index),
-                    None => found[index] = self.since_rejected(service, commits)?,
+                    None => found[index] = self.since_rejected(service, resolved, commits)?,
                 }
             }
         }
@@ -177,14 +177,27 @@ impl Question<'_> {
         Ok(None)
     }
 
-    /// What a rejected release had in it ends no hold, wherever the range starts.
-    fn since_rejected(&self, service: &ServiceName, mut commits: Commits) -> Result<Commits, Error> {
-        let held = self.known(service).and_then(|past| past.held.as_ref());
-        let Some(rejected) = held.map(|held| &held.rejected.commit) else {
+    /// What a rejected release had in it ends no hold, wherever the range starts; nor does it bring back exactly what was
+    /// rejected, where the branch was set back to that.
+    fn since_rejected(
+        &self,
+        service: &ServiceName,
+        resolved: &Resolved,
+        mut commits: Commits,
+    ) -> Result<Commits, Error> {
+        let rejected = self
+            .known(service)
+            .map(|past| rejected(past, resolved))
+            .unwrap_or_default();
+        if rejected.is_empty() {
             return Ok(commits);
-        };
+        }
         for id in &commits.brought {
-            let before = self.repository.has_commit(rejected) && self.repository.is_ancestor(id, rejected)?;
+            let mut before = false;
+            for commit in &rejected {
+                before = before
+                    || (self.repository.has_commit(commit) && self.repository.is_ancestor(id, commit)?);
+            }
             if !before {
                 return Ok(commits);
             }
@@ -258,4 +271,23 @@ impl Question<'_> {
         paths.dedup();
         paths
     }
+}
+
+/// The commits whose rejection stands in the way: of what is held, else of exactly what is asked, unless that runs.
+fn rejected<'a>(past: &'a ServicePast, resolved: &Resolved) -> Vec<&'a CommitId> {
+    if let Some(held) = &past.held {
+        return vec![&held.rejected.commit];
+    }
+    let Resolved::Valid(asked) = resolved else {
+        return Vec::new();
+    };
+    let is_it = |seen: &&Seen| seen.digest == asked.digest;
+    if past.running.as_ref().is_some_and(|running| is_it(&running)) {
+        return Vec::new();
+    }
+    past.rejected
+        .iter()
+        .filter(is_it)
+        .map(|seen| &seen.commit)
+        .collect()
 }

@@ -82,6 +82,21 @@ impl Evidence {
         self.accepted.is_none() && self.running.is_none()
     }
 
+    /// What was rejected before, where exactly that is asked again, something else runs, and nobody committed since: the
+    /// branch was set back to it, for one.
+    #[must_use]
+    pub fn rejected_again(&self) -> Option<&Seen> {
+        let asked = self.asked.valid()?;
+        let runs = self
+            .running
+            .as_ref()
+            .is_some_and(|seen| seen.digest == asked.digest);
+        if runs || self.held.is_some() || !self.brought.is_empty() {
+            return None;
+        }
+        self.rejected.iter().find(|seen| seen.digest == asked.digest)
+    }
+
     /// Whether something is asked that neither was accepted nor runs, and no commit of the range brought it: nobody
     /// answers for it.
     #[must_use]
@@ -90,7 +105,10 @@ impl Evidence {
             return false;
         };
         let mut known = [&self.accepted, &self.running].into_iter().flatten();
-        self.brought.is_empty() && self.held.is_none() && known.all(|seen| seen.digest != asked.digest)
+        self.brought.is_empty()
+            && self.held.is_none()
+            && self.rejected_again().is_none()
+            && known.all(|seen| seen.digest != asked.digest)
     }
 }
 

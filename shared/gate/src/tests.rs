@@ -357,6 +357,30 @@ fn a_rejected_version_is_held_until_a_person_commits_again() {
 }
 
 #[test]
+fn a_branch_that_is_set_back_to_what_was_rejected_stays_held_without_a_new_commit() {
+    let mut evidence = push("qa");
+    evidence.asked = Asked::Valid(seen(5, "1.1.0"));
+    evidence.accepted = Some(seen(7, "1.0.0"));
+    evidence.running = Some(seen(7, "1.0.0"));
+    evidence.rejected = vec![seen(5, "1.1.0")];
+    evidence.brought = vec![];
+    evidence.accountable = vec![];
+    let held = decided(evidence.clone());
+    assert_eq!(held.verdict, Verdict::Nothing, "{}", held.explain());
+    assert!(
+        gate(&held, "difference").evidence[0].starts_with("held: exactly this 1.1.0 was rejected before")
+    );
+
+    evidence.brought = vec![change(9, "ana", "1.1.0 again, on purpose")];
+    assert_eq!(decided(evidence.clone()).verdict, Verdict::Accept);
+
+    // A rejection of what was proved to run all the same holds nothing.
+    evidence.brought = vec![];
+    evidence.running = Some(seen(5, "1.1.0"));
+    assert_eq!(evidence.rejected_again(), None);
+}
+
+#[test]
 fn a_rewritten_branch_waits_until_exactly_it_is_accepted() {
     let mut evidence = push("qa");
     let rewritten = |accepted: Option<&str>| History::Rewritten {

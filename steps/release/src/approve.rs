@@ -400,7 +400,7 @@ fn nothing(
     valid: &Valid,
     monitor: &Monitor,
 ) -> Result<Approval, Fault> {
-    if decision.evidence.held.is_some() {
+    if decision.evidence.held.is_some() || decision.evidence.rejected_again().is_some() {
         let version = decision.version.as_deref().unwrap_or_default();
         return Ok(Approval::Refused(Box::new(Refusal {
             headline: format!("{} {version} in {}: held", decision.service, decision.environment),

@@ -124,6 +124,51 @@ fn what_was_taken_back_is_not_answered_for_whether_or_not_somebody_looked_in_bet
 }
 
 #[test]
+fn a_branch_that_is_set_back_to_what_was_rejected_releases_it_only_by_a_new_commit() {
+    let world = World::new();
+    let good = || finished(EndWord::Succeeded, Effects::Complete);
+    assert_verdict(&world.shop("qa"), Verdict::Accept);
+    world.release("qa", good());
+    let bad = world.push("qa", "ana", "1.1.0");
+    assert_verdict(&world.shop("qa"), Verdict::Accept);
+    world.release("qa", finished(EndWord::Failed, Effects::None));
+    let back = world.push("qa", "ana", "1.0.0");
+    assert_verdict(&world.shop("qa"), Verdict::Accept);
+    world.release("qa", good());
+
+    world.repository.git(&["update-ref", "refs/heads/qa", &bad]);
+    let mut desk = world.desk();
+    let monitor = desk.ledger().monitor(&name("qa")).unwrap();
+    let accepted = EnvironmentRecord {
+        accepted_push: Some(AcceptedPush {
+            was: Some(name(&back)),
+            now: name(&bad),
+            by: "ana".to_owned(),
+            reason: "a slip".to_owned(),
+            at: desk.now(),
+        }),
+        ..monitor.environment.clone()
+    };
+    let data = serde_json::Value::Null;
+    desk.record(&name("qa"), &monitor, &[], Some(accepted), holder(), data)
+        .unwrap();
+    let held = world.shop("qa");
+    assert_verdict(&held, Verdict::Nothing);
+    assert!(
+        said(&held, "difference")
+            .1
+            .starts_with("held: exactly this 1.1.0"),
+        "{}",
+        held.explain()
+    );
+
+    let again = NewCommit::new("1.1.0 again, the database is back")
+        .file("services/shop.yaml", format!("# again\n{}", shop("1.1.0")));
+    world.repository.commit("qa", again.by(&person("ana")));
+    assert_verdict(&world.shop("qa"), Verdict::Accept);
+}
+
+#[test]
 fn a_rewrite_is_accepted_once_and_for_what_stands_on_it() {
     let world = World::new();
     world.tick("prod");

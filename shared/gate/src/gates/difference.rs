@@ -4,6 +4,10 @@ use super::Case;
 use crate::decision::{Answer, GateResult};
 use crate::evidence::FirstSight;
 
+/// What ends a hold.
+const NEW_COMMIT: &str =
+    "a new commit: a corrected version, a `git revert`, or the same version again on purpose";
+
 pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
     const GATE: &str = "difference";
     let evidence = case.evidence;
@@ -25,14 +29,28 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
         if evidence.brought.is_empty() {
             return Some(
                 GateResult::new(GATE, Answer::Nothing)
-                    .because(format!("held: {} was rejected by {} ({})", held.rejected.version, held.release, held.why))
-                    .needs("a new commit: a corrected version, a `git revert`, or the same version again on purpose"),
+                    .because(format!(
+                        "held: {} was rejected by {} ({})",
+                        held.rejected.version, held.release, held.why
+                    ))
+                    .needs(NEW_COMMIT),
             );
         }
         return pass(format!(
             "{} was rejected before, and somebody committed again since",
             held.rejected.version
         ));
+    }
+    if let Some(rejected) = evidence.rejected_again() {
+        return Some(
+            GateResult::new(GATE, Answer::Nothing)
+                .because(format!(
+                    "held: exactly this {} was rejected before, at {}, and nobody committed it again since",
+                    rejected.version,
+                    rejected.commit.short()
+                ))
+                .needs(NEW_COMMIT),
+        );
     }
     let adopts = evidence.first_sight == FirstSight::Adopt;
     let runs = |digest: &str| {
