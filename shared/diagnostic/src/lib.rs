@@ -28,6 +28,6 @@ pub use data::{DiagnosticData, PlaceData};
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use diagnostics::Diagnostics;
 pub use nearest::nearest;
-pub use printable::printable;
+pub use printable::{printable, printable_lines};
 pub use render::render_terminal;
 pub use source::{Source, Span};

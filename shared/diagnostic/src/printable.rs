@@ -14,6 +14,18 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
+/// `text` as [`printable`] shows it, with its own line breaks kept: every line after the first begins with `indent`, so that
+/// none can be taken for a line of somebody else.
+///
+/// ```
+/// assert_eq!(pilotage_diagnostic::printable_lines("it said:\nno\u{1b}\n", "  "), "it said:\n  no\\u{1b}");
+/// ```
+#[must_use]
+pub fn printable_lines(text: &str, indent: &str) -> String {
+    let lines: Vec<String> = text.trim_end().lines().map(printable).collect();
+    lines.join(&format!("\n{indent}"))
+}
+
 /// Appends one character as [`printable`] shows it.
 pub(crate) fn push_printable(shown: &mut String, c: char) {
     if is_plain(c) {
@@ -41,13 +53,20 @@ fn is_plain(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{printable, printable_lines};
 
     #[test]
     fn what_can_be_read_stays() {
         for plain in ["a b", "Grüße, 世界", "🚢", "\\n", "عربي"] {
             assert_eq!(printable(plain), plain);
         }
+    }
+
+    #[test]
+    fn lines_stay_lines_and_nothing_else_passes() {
+        assert_eq!(printable_lines("a\r\n\tb\n\nc\n\n", "  "), "a\n  \\tb\n  \n  c");
+        assert_eq!(printable_lines("a\u{2028}b\rc", "  "), "a\\u{2028}b\\rc");
+        assert_eq!(printable_lines("", "  "), "");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use pilotage_decision::descriptors::{self, Resolved, Valid};
 use pilotage_decision::fault::{of_git, of_ledger};
 use pilotage_decision::past::is_outdated;
 use pilotage_decision::{Decided, Desk, Recorded};
-use pilotage_diagnostic::{nearest, printable};
+use pilotage_diagnostic::{nearest, printable, printable_lines};
 use pilotage_gate::{Answer, Change, Decision, Verdict};
 use pilotage_ledger::{Accepted, Holder, Monitor, TriggerKind};
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
@@ -94,7 +94,7 @@ impl Refusal {
     pub fn text(&self) -> String {
         let mut text = format!("{}\n", printable(&self.title));
         for reason in &self.reasons {
-            text.push_str(&format!("  {}\n", printable(reason)));
+            text.push_str(&format!("  {}\n", printable_lines(reason, "    ")));
         }
         for satisfy in &self.satisfy {
             text.push_str(&format!("  to go on: {}\n", printable(satisfy)));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pilotage_diagnostic::printable;
+use pilotage_diagnostic::{printable, printable_lines};
 use pilotage_name::{EnvironmentName, ProjectName, ServiceName};
 use pilotage_outcome::{Change, CheckOutcome, CheckResult, Effects, Outcome, StepReport};
 use pilotage_quantity::Duration;
@@ -144,7 +144,7 @@ fn released(end: &ReleaseEnd) -> String {
         false => format!("{what}: {verb} ({})\n", ran.join(", ")),
     };
     for line in plan.takeover.iter().chain(&judgement.reason).chain(&plan.notes) {
-        text.push_str(&format!("  {}\n", printable(line)));
+        text.push_str(&format!("  {}\n", printable_lines(line, "    ")));
     }
     if judgement.rejects() {
         text.push_str(&match &plan.from_version {

@@ -1,7 +1,7 @@
 //! What runs where, since when, by whose commit: one row a service, from its release chain. Pure.
 
 use jiff::Timestamp;
-use pilotage_diagnostic::printable;
+use pilotage_diagnostic::{printable, printable_lines};
 use pilotage_ledger::{Ending, ReleaseState};
 use pilotage_name::{CommitId, EnvironmentName, ReleaseId, ServiceName};
 use serde::Serialize;
@@ -238,7 +238,7 @@ pub fn table(rows: &[Row]) -> String {
             .into_iter()
             .flat_map(|row| &row.notes)
         {
-            text.push_str(&format!("    {}\n", printable(note)));
+            text.push_str(&format!("    {}\n", printable_lines(note, "      ")));
         }
     }
     text

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use pilotage_diagnostic::printable;
+use pilotage_diagnostic::{printable, printable_lines};
 
 use super::present::{Present, moment};
 use super::story::Chapter;
@@ -23,10 +23,12 @@ pub fn text(story: &[Chapter], earlier: usize, present: &Present) -> String {
         .unwrap_or_default();
     for chapter in story {
         let (when, word) = (moment(chapter.at), chapter.kind.word());
-        let _ = writeln!(text, "{when}  {word:<width$}  {}", printable(&chapter.said));
         let indent = when.chars().count() + 2 + width + 2;
+        let more = " ".repeat(indent + 2);
+        let said = printable_lines(&chapter.said, &more);
+        let _ = writeln!(text, "{when}  {word:<width$}  {said}");
         for line in &chapter.details {
-            let _ = writeln!(text, "{:indent$}{}", "", printable(line));
+            let _ = writeln!(text, "{:indent$}{}", "", printable_lines(line, &more));
         }
     }
     if story.is_empty() {
@@ -35,7 +37,7 @@ pub fn text(story: &[Chapter], earlier: usize, present: &Present) -> String {
     let _ = writeln!(text, "\nNow: {}", printable(&present.sentence()));
     let _ = writeln!(text, "     {}", printable(&present.asks_sentence()));
     for line in &present.why {
-        let _ = writeln!(text, "     because {}", printable(line));
+        let _ = writeln!(text, "     because {}", printable_lines(line, "       "));
     }
     for line in &present.satisfy {
         let _ = writeln!(text, "     needs {}", printable(line));

@@ -475,6 +475,13 @@ async fn the_status_says_what_runs_and_what_holds_it() {
         .await;
     let row = Row::of(&world.state("qa", "shop"), true);
     assert_eq!((row.state, row.version.as_deref()), (State::Held, Some("1.0.0")));
+    let mut said = row.clone();
+    said.notes.push("the last it said:\nerror: no".to_owned());
+    let lines = table(&[said]);
+    assert!(
+        lines.contains("    the last it said:\n      error: no\n"),
+        "{lines}"
+    );
     let shown = table(&[row, Row::never(name("qa"), name("cart"))]);
     assert!(
         shown.contains("git asks for 1.1.0, rejected by qa.shop.2: failed: deploy: no"),
