@@ -84,19 +84,25 @@ impl Files {
 
     /// Writes them all and says which could not be written.
     fn write(&self, data: &StepReportData) -> Vec<(String, io::Error)> {
-        let texts: [(&Option<ReportFile>, &dyn Fn() -> String); 3] = [
-            (&self.report, &|| data.to_json()),
-            (&self.junit, &|| to_junit(data)),
-            (&self.outputs, &|| data.to_outputs()),
-        ];
-        texts
-            .into_iter()
-            .filter_map(|(file, text)| {
-                let file = file.as_ref()?;
-                let error = file.write(&text()).err()?;
-                Some((format!("`{}` could not be written", shown(file.name())), error))
-            })
-            .collect()
+        let json = || data.to_json();
+        let junit = || to_junit(data);
+        let outputs = || data.to_outputs();
+        let lost = |what: &str, file: &Option<ReportFile>, text: &dyn Fn() -> String| {
+            let file = file.as_ref()?;
+            let error = file.write(&text()).err()?;
+            Some((
+                format!("the {what} `{}` could not be written", shown(file.name())),
+                error,
+            ))
+        };
+        [
+            lost("report", &self.report, &json),
+            lost("JUnit report", &self.junit, &junit),
+            lost("file of outputs", &self.outputs, &outputs),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 }
 
@@ -129,11 +135,20 @@ impl Ending {
             lost.push(("the result could not be written to stdout".to_owned(), error));
         }
         self.tell(&report, &data, fault);
-        if let Some((message, _)) = lost.first() {
+        if !lost.is_empty() {
+            let passed = report.exit_code().word() == ExitCode::Passed.word();
+            if passed {
+                for (message, _) in &mut lost {
+                    *message = format!(
+                        "{} itself succeeded; {message}",
+                        work(&self.step, self.command.as_deref())
+                    );
+                }
+            }
             for (message, error) in &lost {
                 self.tell_error(message, &[error.to_string()], &[]);
             }
-            if report.exit_code().word() == ExitCode::Passed.word() {
+            if let Some((message, _)) = lost.first().filter(|_| passed) {
                 // A result that nobody gets is no success; the reports that can be written say so.
                 report.outcome = Outcome::Unavailable;
                 report.exit_as = None;
@@ -210,6 +225,14 @@ impl Ending {
     fn complain(&self, text: &str) {
         // Where even stderr is gone there is nobody left to tell.
         let _ = self.stderr.write_text(&self.redactor.redact(text));
+    }
+}
+
+/// What a run did, in words: that of a step as such is named by the step alone.
+fn work(step: &str, command: Option<&str>) -> String {
+    match command {
+        None | Some("run") => format!("the {step}"),
+        Some(command) => format!("`{step} {command}`"),
     }
 }
 
@@ -308,6 +331,13 @@ mod tests {
         for (index, (end, reason, expected)) in table.into_iter().enumerate() {
             assert_eq!(outcome(end, reason), expected, "row {index}");
         }
+    }
+
+    #[test]
+    fn what_was_done_is_named_by_the_step() {
+        assert_eq!(work("release", Some("run")), "the release");
+        assert_eq!(work("deploy", None), "the deploy");
+        assert_eq!(work("release", Some("status")), "`release status`");
     }
 
     #[test]

@@ -165,6 +165,8 @@ fn a_reader_that_went_away_is_no_crash_and_a_full_disk_is_no_success() {
     assert_eq!(output.report()["outcome"], "unavailable", "{output}");
     let output = sh("DEMO pass --report /dev/full");
     assert_eq!(output.code, Some(4), "{output}");
+    let told = " itself succeeded; the report `/dev/full` could not be written";
+    assert!(output.stderr.contains(told), "{output}");
 }
 
 #[test]
