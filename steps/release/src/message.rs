@@ -47,7 +47,10 @@ pub fn ended(
         event: Some(judgement.event()),
         outcome: Some(judgement.outcome.word().to_owned()),
         reasons: judgement.reason.iter().cloned().chain(started.reasons).collect(),
-        stages: records.iter().map(stage_result).collect(),
+        stages: records
+            .iter()
+            .map(|record| stage_result(record, &judgement.reason))
+            .collect(),
         duration: Some(Duration::from_millis(millis)),
         held: judgement.rejects().then(|| Held {
             running: plan.from_version.clone(),
@@ -58,13 +61,35 @@ pub fn ended(
     }
 }
 
-fn stage_result(record: &StageRecord) -> StageResult {
+/// A stage, with what it has to say where that is not among the reasons already.
+fn stage_result(record: &StageRecord, reasons: &[String]) -> StageResult {
+    let told = |text: &String| reasons.iter().any(|reason| reason.contains(text.as_str()));
     StageResult {
         name: record.name().to_owned(),
         outcome: record.word().to_owned(),
         duration: record
             .took
             .map(|took| Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX))),
-        detail: Some(record.summary.clone()).filter(|text| !text.is_empty()),
+        detail: Some(record.summary.clone()).filter(|text| !text.is_empty() && !told(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_told_once() {
+        let stage = "2 deploy i ok stop 5m".parse().unwrap();
+        let record = StageRecord::skipped(stage, "never became healthy");
+        let detail = |reasons: &[&str]| {
+            let reasons: Vec<String> = reasons.iter().map(|&reason| reason.to_owned()).collect();
+            stage_result(&record, &reasons).detail
+        };
+        assert_eq!(detail(&["deploy: never became healthy"]), None);
+        assert_eq!(
+            detail(&["cancelled by SIGTERM"]).as_deref(),
+            Some("never became healthy")
+        );
     }
 }

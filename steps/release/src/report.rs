@@ -157,6 +157,10 @@ fn released(end: &ReleaseEnd) -> String {
     }
     match &end.written {
         Written::Yes | Written::Already | Written::Observed => {}
+        // Who has it now is said by the reason, unless it was lost only at the end.
+        Written::Lost(by) if judgement.reason.iter().any(|reason| reason.contains(by)) => {
+            text.push_str("  its end is not ours to write\n");
+        }
         Written::Lost(by) => {
             text.push_str(&format!(
                 "  the release was taken over meanwhile ({}); its end is not ours to write\n",

@@ -323,6 +323,8 @@ async fn a_release_that_was_taken_over_changes_nothing_more() {
         told.contains("no longer ours: Bob, who gave it up") && told.contains("it hangs"),
         "{told}"
     );
+    assert_eq!(told.matches("who gave it up").count(), 1, "said once: {told}");
+    assert!(told.contains("its end is not ours to write"), "{told}");
 }
 
 #[tokio::test]
