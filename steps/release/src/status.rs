@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use pilotage_diagnostic::{printable, printable_lines};
-use pilotage_ledger::{Ending, ReleaseState};
+use pilotage_ledger::{Ending, Liveness, ReleaseState};
 use pilotage_name::{CommitId, EnvironmentName, ReleaseId, ServiceName};
 use serde::Serialize;
 
@@ -50,6 +50,8 @@ pub enum State {
     Runs,
     /// A release of it goes on.
     Releasing,
+    /// A release of it was cut off: whoever held it is gone.
+    CutOff,
     /// It runs something else than git asks for, because that was rejected.
     Held,
     /// A release may have changed it and left no proof: look at the target.
@@ -71,6 +73,7 @@ impl State {
         match self {
             Self::Runs => "runs",
             Self::Releasing => "releasing",
+            Self::CutOff => "cut off",
             Self::Held => "held",
             Self::Unsettled => "unsettled",
             Self::Orphaned => "orphaned",
@@ -117,9 +120,10 @@ impl Row {
         }
     }
 
-    /// What a chain says. `described` is whether the branch still has the service's descriptor.
+    /// What a chain says. `described` is whether the branch still has the service's descriptor, `holder` what is known of
+    /// whoever holds the release that goes on.
     #[must_use]
-    pub fn of(state: &ReleaseState, described: bool) -> Self {
+    pub fn of(state: &ReleaseState, described: bool, holder: &Liveness) -> Self {
         let mut row = Self::never(state.environment.clone(), state.service.clone());
         if let Some(proved) = &state.proved {
             row.state = if proved.retired {
@@ -157,14 +161,24 @@ impl Row {
             ));
         }
         if let Some(running) = &state.running {
-            row.state = State::Releasing;
-            row.notes.push(format!(
-                "{} releases {} since {}, held by {}",
-                running.id,
-                running.begun.version,
-                shown(running.begun_at),
-                running.begun.holder
-            ));
+            let (id, version, since) = (&running.id, &running.begun.version, shown(running.begun_at));
+            let (stands, note) = match holder {
+                Liveness::Dead(how) => (
+                    State::CutOff,
+                    format!(
+                        "{id} began to release {version} at {since} and was cut off: {how}; the next run takes it over"
+                    ),
+                ),
+                Liveness::Alive | Liveness::Unknown => (
+                    State::Releasing,
+                    format!(
+                        "{id} releases {version} since {since}, held by {}",
+                        running.begun.holder
+                    ),
+                ),
+            };
+            row.state = stands;
+            row.notes.push(note);
         } else if let Some(last) = state.last()
             && row.release.as_ref() != Some(&last.id)
             && row.state != State::Held

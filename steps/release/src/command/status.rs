@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use pilotage_decision::fault::of_ledger;
 use pilotage_decision::{Desk, descriptors};
+use pilotage_ledger::{LinuxMachine, Liveness, liveness};
 use pilotage_name::{EnvironmentName, ServiceName};
 use pilotage_outcome::{Fault, StepReport};
 use pilotage_step::RepoArgs;
@@ -78,9 +79,17 @@ fn rows_of(desk: &mut Desk, environment: &EnvironmentName) -> Result<Vec<Row>, F
         .keys()
         .map(|service| (service.clone(), Row::never(environment.clone(), service.clone())))
         .collect();
+    // Where this machine cannot be asked about itself, nobody is known to be gone.
+    let machine = LinuxMachine::read().ok();
     for (service, chain) in desk.ledger().known_releases(environment).map_err(of_ledger)? {
         let row = match chain {
-            Ok(chain) => Row::of(chain.state(), described.contains_key(&service)),
+            Ok(chain) => {
+                let holder = match (&chain.state().running, &machine) {
+                    (Some(running), Some(machine)) => liveness(&running.begun.holder, machine),
+                    _ => Liveness::Unknown,
+                };
+                Row::of(chain.state(), described.contains_key(&service), &holder)
+            }
             Err(error) => Row::unreadable(environment.clone(), service.clone(), error.to_string()),
         };
         rows.insert(service, row);

@@ -5,7 +5,7 @@ use std::path::Path;
 use pilotage_config::StepName;
 use pilotage_decision::Desk;
 use pilotage_gitrepo::SigningKey;
-use pilotage_ledger::TriggerKind;
+use pilotage_ledger::{Liveness, TriggerKind};
 use pilotage_message::Event;
 use pilotage_message::person;
 use pilotage_name::{CommitId, ServiceName};
@@ -463,9 +463,27 @@ async fn the_status_says_what_runs_and_what_holds_it() {
     let world = World::new();
     world.push("qa", "shop", "1.0.0");
     world.release("qa", &["shop"], |_| GOOD).await;
-    let row = Row::of(&world.state("qa", "shop"), true);
+    let row = Row::of(&world.state("qa", "shop"), true, &Liveness::Unknown);
     assert_eq!((row.state, row.version.as_deref()), (State::Runs, Some("1.0.0")));
-    assert_eq!(Row::of(&world.state("qa", "shop"), false).state, State::Orphaned);
+    assert_eq!(
+        Row::of(&world.state("qa", "shop"), false, &Liveness::Unknown).state,
+        State::Orphaned
+    );
+    let mut goes_on = world.state("qa", "shop");
+    goes_on.running = goes_on.history.pop();
+    let row = Row::of(&goes_on, true, &Liveness::Alive);
+    assert_eq!(row.state, State::Releasing);
+    let row = Row::of(
+        &goes_on,
+        true,
+        &Liveness::Dead("process 7 on ci has ended".to_owned()),
+    );
+    assert_eq!(row.state, State::CutOff);
+    let note = row.notes.last().unwrap();
+    assert!(
+        note.ends_with("was cut off: process 7 on ci has ended; the next run takes it over"),
+        "{note}"
+    );
     world.push("qa", "shop", "1.1.0");
     world
         .release("qa", &["shop"], |call| match call.program.as_str() {
@@ -473,7 +491,7 @@ async fn the_status_says_what_runs_and_what_holds_it() {
             _ => GOOD,
         })
         .await;
-    let row = Row::of(&world.state("qa", "shop"), true);
+    let row = Row::of(&world.state("qa", "shop"), true, &Liveness::Unknown);
     assert_eq!((row.state, row.version.as_deref()), (State::Held, Some("1.0.0")));
     let mut said = row.clone();
     said.notes.push("the last it said:\nerror: no".to_owned());

@@ -1,6 +1,6 @@
 //! What may be released as a decision stands, and what the status says of it.
 
-use pilotage_ledger::{EnvironmentRecord, Frozen, TriggerKind};
+use pilotage_ledger::{EnvironmentRecord, Frozen, Liveness, TriggerKind};
 use pilotage_name::{CommitId, ServiceName};
 use pilotage_outcome::Outcome;
 use pilotage_release::approve::{Approval, Asking, Refusal, approve};
@@ -146,7 +146,7 @@ async fn the_status_names_the_change_that_was_brought_and_where_it_was_decided()
         .by(&Person::new("Eve", "eve@example.com"));
     let tip: CommitId = name(&world.repository.commit("prod", mention));
     world.release("prod", &["shop"], |_| GOOD).await;
-    let row = Row::of(&world.state("prod", "shop"), true);
+    let row = Row::of(&world.state("prod", "shop"), true, &Liveness::Unknown);
     assert_eq!(row.commit, Some(brought.clone()));
     assert_eq!(row.subject.as_deref(), Some("Take shop to 1.0.0"));
     assert_eq!(row.by.as_deref(), Some("Ana <ana@example.com>"));
