@@ -38,6 +38,12 @@ pub fn record_of(what: Ran, ended: &Ended, directory: &PlanDirectory) -> StageRe
             Outcome::Cancelled(Signal::Terminate),
             "it did not stop when it was asked to and was killed".to_owned(),
         ),
+        // A kill comes from outside: from the kernel when memory is short, or from somebody. What a program does to itself
+        // is a bug.
+        (Exit::Signal(9), _) => (
+            Outcome::Unavailable,
+            "it was ended by signal 9 (KILL): memory was short, or somebody killed it".to_owned(),
+        ),
         (Exit::Signal(signal), _) => (Outcome::Internal, format!("it was ended by signal {signal}")),
         (Exit::Code(code), Ok(report)) if report.exit_code == *code => {
             let outcome = ExitCode::from_code(*code).map_or(Outcome::Internal, Outcome::of_exit_code);

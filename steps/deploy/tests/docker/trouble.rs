@@ -24,7 +24,12 @@ fn a_new_version_that_is_not_well_is_told_why_within_seconds_and_the_old_one_ser
     let cases: [Case; 4] = [
         (
             "2.0.0",
-            &[("SAMPLE_EXIT_AFTER", "100ms"), ("SAMPLE_EXIT_CODE", "7")],
+            // It is never well, so that it has never served when it ends.
+            &[
+                ("SAMPLE_HEALTH", "never"),
+                ("SAMPLE_EXIT_AFTER", "100ms"),
+                ("SAMPLE_EXIT_CODE", "7"),
+            ],
             "",
             &["exit code 7", "ending by itself"],
         ),

@@ -150,7 +150,15 @@ impl Network<'_> {
                 force: Some(true),
             };
             let done = self.engine.docker.disconnect_network(&network, request).await;
-            done.map_err(self.engine.failed(format!("disconnect {}", container.name)))?;
+            match done.map_err(self.engine.failed(format!("disconnect {}", container.name))) {
+                // It ended meanwhile, and its connection with it.
+                Err(error) if error.message().contains("is not connected to") => {
+                    if alias.is_none() {
+                        return Ok(());
+                    }
+                }
+                done => done?,
+            }
         }
         let address = container.address().map(|address| address.to_string());
         if let Some(address) = address {
