@@ -244,6 +244,8 @@ pub enum Error {
     },
 }
 
+const DISK_FULL: &str = "free space on the disk and do it again; what was half written is not used";
+
 impl Error {
     /// The kind of trouble.
     #[must_use]
@@ -324,6 +326,9 @@ impl Error {
             Self::HostRefused { .. } => Some(
                 "somebody may be in between; ask the server's administrators whether its key was renewed, and change the file of known hosts only then",
             ),
+            Self::NoRepository { url } if !url.contains("://") && !url.contains('@') => {
+                Some("check the path; `git init --bare` or `pilotage init` makes a repository")
+            }
             Self::NoRepository { .. } => Some(
                 "check the address; many servers also answer so when the credentials may not see the repository",
             ),
@@ -331,9 +336,9 @@ impl Error {
             Self::EmptyListing { .. } => Some(
                 "check the address and the branch names; nothing is taken for deleted because of an empty answer",
             ),
-            Self::Unavailable { .. } | Self::Status { .. } => {
-                Some("nothing was concluded from the missing answer; it is asked again the next time")
-            }
+            Self::Unavailable { .. } | Self::Status { .. } => Some(
+                "see whether the server answers, and ask again; nothing was concluded from the missing answer",
+            ),
             Self::NotGit { .. } => {
                 Some("check the address: it must be the one `git clone` takes, over the smart HTTP protocol")
             }
@@ -348,6 +353,11 @@ impl Error {
                 Some("a cache may be deleted and is built anew; a repository needs `git fsck`")
             }
             Self::Locked { .. } => Some("wait for the other process to end"),
+            Self::Disk { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Some(DISK_FULL),
+            // libgit2 has no code for it, only the words of the system.
+            Self::Git { source, .. } if source.message().contains("No space left on device") => {
+                Some(DISK_FULL)
+            }
             Self::SshKey { .. }
             | Self::KnownHosts { .. }
             | Self::Path { .. }
@@ -358,5 +368,33 @@ impl Error {
             | Self::Signing { .. }
             | Self::Git { .. } => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_fits_the_place_and_the_cause() {
+        let nowhere = |url: &str| Error::NoRepository { url: url.to_owned() };
+        assert!(nowhere("/srv/env.git").help().unwrap().contains("the path"));
+        assert!(
+            nowhere("https://git.example.com/env.git")
+                .help()
+                .unwrap()
+                .contains("credentials")
+        );
+        let words = "failed to write out file: No space left on device";
+        let full = Error::Git {
+            doing: "write objects",
+            source: git2::Error::new(git2::ErrorCode::GenericError, git2::ErrorClass::Os, words),
+        };
+        assert_eq!(full.help(), Some(DISK_FULL));
+        let other = Error::Git {
+            doing: "write objects",
+            source: git2::Error::from_str("another trouble"),
+        };
+        assert_eq!(other.help(), None);
     }
 }

@@ -145,6 +145,9 @@ impl Classify for TargetError {
             Self::Spawn { .. } => {
                 "correct `command` of the target in pilotage.yaml, or make the artifact executable"
             }
+            Self::Front { reason } if reason.contains("cannot listen on") => {
+                "free the address, or change `listen` of the target in pilotage.yaml"
+            }
             Self::ArtifactMoved { .. } => "make a new plan",
             Self::Busy { .. } => "wait for its end and deploy again",
             _ => return Vec::new(),

@@ -61,7 +61,16 @@ fn over_http_one_small_request_is_enough_among_thousands_of_refs() {
     assert_eq!((after.requests - before.requests, counts.requests), (1, 1));
     assert!(after.received - before.received < 300, "{after:?}");
     assert!(counts.bytes_out < 1024, "{counts:?}");
-    assert_eq!(counts.connections, 0, "the connection is kept");
+
+    // A connection goes back to its pool on a thread of its own, which may be later than the next question.
+    for _ in 1..10 {
+        remote.list(&ENVIRONMENTS).unwrap();
+    }
+    let counts = world.server.counts();
+    assert!(
+        counts.connections < counts.requests,
+        "the connection is kept: {counts:?}"
+    );
 }
 
 #[test]

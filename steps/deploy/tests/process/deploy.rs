@@ -679,6 +679,7 @@ fn a_full_disk_and_a_taken_front_door_leave_everything_as_it_was() {
     let _held = std::net::TcpListener::bind(world.listen).unwrap();
     let taken = world.deploy(&["--fence", "2"]).expect(4);
     assert!(taken.says("cannot listen on"), "{}", taken.stderr);
+    assert!(taken.says("or change `listen` of the target"), "{}", taken.stderr);
     assert!(
         !taken.says(" listens on "),
         "nothing of the one before: {}",
