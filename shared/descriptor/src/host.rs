@@ -48,6 +48,15 @@ impl Host {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The host as a URL and a `Host` header have it: an IPv6 address stands in brackets (RFC 3986, section 3.2.2).
+    #[must_use]
+    pub fn authority(&self) -> String {
+        match self.0.contains(':') {
+            true => format!("[{}]", self.0),
+            false => self.0.clone(),
+        }
+    }
 }
 
 impl FromStr for Host {
@@ -112,11 +121,7 @@ impl fmt::Display for Host {
 
 impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.0.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
+        write!(f, "{}:{}", self.host.authority(), self.port)
     }
 }
 
@@ -189,6 +194,17 @@ mod tests {
         }
         for bad in ["http://shop", "shop:80", "shop/x"] {
             assert_eq!(bad.parse::<Host>(), Err(NoHost::Url), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_holds_colons_stands_in_brackets_where_a_port_may_follow() {
+        for (host, authority) in [
+            ("shop.example.com", "shop.example.com"),
+            ("10.0.0.1", "10.0.0.1"),
+            ("::1", "[::1]"),
+        ] {
+            assert_eq!(host.parse::<Host>().unwrap().authority(), authority);
         }
     }
 

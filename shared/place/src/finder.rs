@@ -49,7 +49,7 @@ impl Finder<'_> {
         let route = route(port, path);
         let place = |scheme, at: Address, found| {
             let authority = match route {
-                Some(route) => bracketed(route.host.as_str()),
+                Some(route) => route.host.authority(),
                 None => at.to_string(),
             };
             Ok(Some(Place {
@@ -108,14 +108,6 @@ fn reachable(ip: IpAddr) -> IpAddr {
         IpAddr::V4(v4) if v4.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(v6) if v6.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         other => other,
-    }
-}
-
-fn bracketed(host: &str) -> String {
-    if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use pilotage_check::{Expectation, Patience};
-use pilotage_descriptor::{Ask, Descriptor, Healthcheck};
+use pilotage_descriptor::{Ask, Descriptor, Healthcheck, Host};
 use pilotage_outcome::{Attempt, CheckOutcome, CheckResult};
 use pilotage_probe::{Address, Endpoint, HttpRequest, Probe, Question, Scheme, Watched, watch};
 use pilotage_quantity as quantity;
@@ -228,7 +228,7 @@ fn question(ask: &Ask, port: &str, descriptor: &Descriptor, at: SocketAddr) -> R
             let authority = answer
                 .host
                 .as_ref()
-                .map_or_else(|| at.to_string(), |host| host.as_str().to_owned());
+                .map_or_else(|| at.to_string(), Host::authority);
             let request = HttpRequest::get(Scheme::Http, &authority, path, answer.headers())
                 .map_err(|error| format!("cannot be asked: {error}"))?;
             (

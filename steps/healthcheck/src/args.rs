@@ -1,9 +1,10 @@
 use clap::Parser;
 use pilotage_check::{HeaderName, JsonPath, Pattern, StatusSet};
+use pilotage_place::PortPlace;
 use pilotage_quantity::Duration;
 use pilotage_step::{Common, DescriptorArgs, StepCli};
 
-use crate::{Limits, PortPlace, Request, RequestFault, Subject, Want};
+use crate::{Limits, Request, RequestFault, Subject, Want};
 
 /// Asks endpoints until they answer well, as the version asked for, or the time is spent.
 ///

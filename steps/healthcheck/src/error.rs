@@ -1,5 +1,6 @@
 use pilotage_diagnostic::printable;
 use pilotage_outcome::{Class, Classify};
+use pilotage_place::NoPlace;
 use pilotage_probe::{HttpError, RequestError};
 use pilotage_quantity::Duration;
 
@@ -75,11 +76,8 @@ pub enum PlanError {
         port: String,
     },
     /// A port published on an address we cannot know.
-    #[error("the descriptor does not say on which host port `{port}` is found")]
-    NoPlace {
-        /// The port's name.
-        port: String,
-    },
+    #[error(transparent)]
+    NoPlace(#[from] NoPlace),
     /// A version to expect, and nobody to say it.
     #[error("no endpoint of the descriptor says its version, so --expect-version cannot be proved")]
     NoVersion,
@@ -103,7 +101,7 @@ impl Classify for PlanError {
             Self::Endpoint { .. } | Self::Unsupported { .. } => Class::Invalid,
             Self::Url { .. }
             | Self::NoPort { .. }
-            | Self::NoPlace { .. }
+            | Self::NoPlace(_)
             | Self::NoVersion
             | Self::NoHttp
             | Self::NoService
@@ -114,7 +112,7 @@ impl Classify for PlanError {
 
     fn help(&self) -> Vec<String> {
         match self {
-            Self::NoPlace { port } => vec![format!("say it: --address {port}=HOST:PORT")],
+            Self::NoPlace(NoPlace { port }) => vec![format!("say it: --address {port}=HOST:PORT")],
             Self::NoPort { .. } => vec!["--address takes the names of the descriptor's `ports`".to_owned()],
             Self::NoVersion => vec!["give an endpoint `version: {json: $.version}`".to_owned()],
             Self::NoService => vec!["give --service NAME".to_owned()],

@@ -6,7 +6,6 @@
 
 mod args;
 mod error;
-mod place;
 mod plan;
 mod request;
 mod run;
@@ -14,7 +13,6 @@ mod story;
 
 pub use args::Args;
 pub use error::{PlanError, RequestFault};
-pub use place::PortPlace;
 pub use plan::{EndpointPlan, Plan, SkippedEndpoint, plan_of_descriptor, plan_of_urls};
 pub use request::{Limits, Request, Subject, Want};
 pub use run::{execute, run};

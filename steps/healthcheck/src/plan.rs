@@ -1,12 +1,13 @@
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use pilotage_check::{Expectation, HttpExpectation, JsonPath, Patience, VersionSource};
-use pilotage_descriptor::{Ask, Descriptor, Endpoint as Described, Port, Publish, Route, State};
-use pilotage_probe::{Address, Endpoint, HttpRequest, Question, RequestError, Scheme};
+use pilotage_descriptor::{Ask, Descriptor, Endpoint as Described, Host, State};
+use pilotage_place::{Finder, PortPlace};
+use pilotage_probe::{Endpoint, HttpRequest, Question, RequestError};
 use pilotage_quantity::Duration;
 
-use crate::{Limits, PlanError, PortPlace, Request, Want};
+use crate::{Limits, PlanError, Request, Want};
 
 /// What will be asked, where, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,12 +153,11 @@ pub fn plan_of_descriptor(
     plan.patience = patience(check.patience(), request);
     let finder = Finder {
         descriptor,
-        places,
+        said: places,
         front_door,
-        version: &version,
     };
     for (index, described) in check.endpoints.iter().enumerate() {
-        match finder.endpoint(index, described)? {
+        match of_described(&finder, index, described, &version)? {
             Ok(endpoint) => plan.endpoints.push(endpoint),
             Err(skipped) => plan.skipped.push(skipped),
         }
@@ -208,145 +208,50 @@ fn distinguish(endpoints: &mut [EndpointPlan]) {
     }
 }
 
-/// Finds where the endpoints of one descriptor are.
-struct Finder<'d> {
-    descriptor: &'d Descriptor,
-    places: &'d [PortPlace],
-    front_door: Option<SocketAddr>,
-    version: &'d str,
-}
-
-/// Where a port is found.
-struct Found {
-    scheme: Scheme,
-    at: Address,
-    how: &'static str,
-}
-
-impl Finder<'_> {
-    fn endpoint(
-        &self,
-        index: usize,
-        described: &Described,
-    ) -> Result<Result<EndpointPlan, SkippedEndpoint>, PlanError> {
-        let Some(expectation) = described.ask.expectation(self.version) else {
-            return Err(PlanError::Unsupported {
-                index,
-                kind: described.ask.word(),
-            });
-        };
-        let name = described.port.as_deref().unwrap_or_default();
-        let port = self.descriptor.port(name).ok_or_else(|| PlanError::NoPort {
-            port: name.to_owned(),
-        })?;
-        let (name, path) = match &described.ask {
-            Ask::Http { path, .. } => (format!("http {path} ({})", port.name), path.as_str()),
-            _ => (format!("tcp {}", port.name), "/"),
-        };
-        let route = route(port, path);
-        let Some(found) = self.find(port, route)? else {
-            let port = &port.name;
-            let reason = format!(
-                "port `{port}` is internal: deploy asks it at the instance itself; --address {port}=HOST:PORT asks it from here"
-            );
-            return Ok(Err(SkippedEndpoint { name, reason }));
-        };
-        let question = match &described.ask {
-            Ask::Http { path, answer } => {
-                // As a user's request names it: the route's host, which the front door needs to find the service.
-                let authority = match (&answer.host, route) {
-                    (Some(host), _) => bracketed(host.as_str()),
-                    (None, Some(route)) => bracketed(route.host.as_str()),
-                    (None, None) => found.at.to_string(),
-                };
-                let request = HttpRequest::get(found.scheme, &authority, path, answer.headers())
-                    .map_err(|source| PlanError::Endpoint { index, source })?;
-                Question::Http(Box::new(request))
-            }
-            _ => Question::Tcp,
-        };
-        Ok(Ok(EndpointPlan {
-            endpoint: Endpoint {
-                name,
-                at: found.at,
-                question,
-                expectation,
-            },
-            found: found.how,
-        }))
-    }
-
-    fn find(&self, port: &Port, route: Option<&Route>) -> Result<Option<Found>, PlanError> {
-        if let Some(place) = self.places.iter().find(|place| place.port == port.name) {
-            return Ok(Some(Found {
-                scheme: place.scheme,
-                at: place.at.clone(),
-                how: "--address",
-            }));
-        }
-        let http = |at, how| {
-            Ok(Some(Found {
-                scheme: Scheme::Http,
-                at,
-                how,
-            }))
-        };
-        let no_place = || PlanError::NoPlace {
-            port: port.name.clone(),
-        };
-        match (port.publish, self.front_door, route) {
-            (Publish::Internal, _, _) => Ok(None),
-            (Publish::Proxy, Some(door), _) => http(
-                Address::new(reachable(door.ip()).to_string(), door.port()),
-                "front door",
-            ),
-            (Publish::Proxy, None, Some(route)) => {
-                http(Address::new(route.host.as_str(), 80), "the route's host")
-            }
-            (Publish::Proxy, None, None) => Err(no_place()),
-            (Publish::Host { host, bind }, _, _) if !bind.is_unspecified() => {
-                http(Address::new(bind.to_string(), host), "the published port")
-            }
-            // A front door on this machine means that the host is this machine.
-            (Publish::Host { host, bind }, Some(_), _) => http(
-                Address::new(reachable(bind).to_string(), host),
-                "the published port",
-            ),
-            (Publish::Host { host, .. }, None, _) => match &self.descriptor.domain {
-                Some(domain) => http(Address::new(domain.as_str(), host), "the domain"),
-                None => Err(no_place()),
-            },
-        }
-    }
-}
-
-/// The route of `port` that a request for `path` takes: the longest prefix, else the first.
-fn route<'p>(port: &'p Port, path: &str) -> Option<&'p Route> {
-    let matches = |route: &&Route| {
-        let prefix = route.path.trim_end_matches('/');
-        path.strip_prefix(prefix)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+/// One endpoint of the descriptor, or why it is not asked from here.
+fn of_described(
+    finder: &Finder<'_>,
+    index: usize,
+    described: &Described,
+    version: &str,
+) -> Result<Result<EndpointPlan, SkippedEndpoint>, PlanError> {
+    let Some(expectation) = described.ask.expectation(version) else {
+        return Err(PlanError::Unsupported {
+            index,
+            kind: described.ask.word(),
+        });
     };
-    port.routes
-        .iter()
-        .filter(matches)
-        .max_by_key(|route| route.path.len())
-        .or_else(|| port.routes.first())
-}
-
-/// An address to connect to for one that is listened on.
-fn reachable(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(v4) if v4.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(v6) if v6.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
-        other => other,
-    }
-}
-
-fn bracketed(host: &str) -> String {
-    if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
-    }
+    let name = described.port.as_deref().unwrap_or_default();
+    let port = finder.descriptor.port(name).ok_or_else(|| PlanError::NoPort {
+        port: name.to_owned(),
+    })?;
+    let (name, path) = match &described.ask {
+        Ask::Http { path, .. } => (format!("http {path} ({})", port.name), path.as_str()),
+        _ => (format!("tcp {}", port.name), "/"),
+    };
+    let Some(place) = finder.find(port, path)? else {
+        let port = &port.name;
+        let reason = format!(
+            "port `{port}` is internal: deploy asks it at the instance itself; --address {port}=HOST:PORT asks it from here"
+        );
+        return Ok(Err(SkippedEndpoint { name, reason }));
+    };
+    let question = match &described.ask {
+        Ask::Http { path, answer } => {
+            let authority = answer.host.as_ref().map_or(place.authority, Host::authority);
+            let request = HttpRequest::get(place.scheme, &authority, path, answer.headers())
+                .map_err(|source| PlanError::Endpoint { index, source })?;
+            Question::Http(Box::new(request))
+        }
+        _ => Question::Tcp,
+    };
+    Ok(Ok(EndpointPlan {
+        endpoint: Endpoint {
+            name,
+            at: place.at,
+            question,
+            expectation,
+        },
+        found: place.found,
+    }))
 }

@@ -1,7 +1,6 @@
 use pilotage_check::{HeaderName, JsonPath, Pattern, StatusSet, VersionSource};
+use pilotage_place::PortPlace;
 use pilotage_quantity::Duration;
-
-use crate::PortPlace;
 
 /// What was asked for on the command line; every part is valid by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

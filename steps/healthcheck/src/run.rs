@@ -2,7 +2,6 @@ use std::net::SocketAddr;
 
 use futures::future::join_all;
 use pilotage_check::{End, State};
-use pilotage_config::Target;
 use pilotage_descriptor::{Descriptor, Diagnostic, Parsed, Source};
 use pilotage_name::EnvironmentName;
 use pilotage_outcome::{CheckOutcome, CheckResult, Fault, StepReport};
@@ -107,10 +106,7 @@ async fn front_door(from: &DescriptorArgs, cx: &Context) -> Result<Option<Socket
     if config.environment(environment).is_none() {
         return Err(PlanError::NoEnvironment(environment.to_string()).into());
     }
-    Ok(match config.target_of(environment, &service).1 {
-        Target::Process(process) => Some(process.listen),
-        Target::Docker(_) | Target::Kubernetes(_) | Target::Command(_) => None,
-    })
+    Ok(pilotage_place::front_door(&config, environment, &service))
 }
 
 /// Asks everything in the plan at once and waits for all of it. When waiting does not help one endpoint, the others are

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 
 use pilotage_check::{Assertion, JsonPath, StatusSet, VersionSource};
 use pilotage_config::Allow;
-use pilotage_descriptor::{Capture, Descriptor, Method, SmokeRequest, State};
+use pilotage_descriptor::{Capture, Descriptor, Host, Method, SmokeRequest, State};
 use pilotage_place::{Finder, PortPlace};
 use pilotage_probe::{Address, HttpRequest, RequestError, Scheme};
 use pilotage_quantity::Duration;
@@ -249,13 +249,7 @@ fn target_of(
     allow: Option<&Allow>,
 ) -> Result<Result<Target, String>, PlanError> {
     let invalid = |source| PlanError::Request { index, source };
-    let host = described.answer.host.as_ref().map(|host| {
-        if host.as_str().contains(':') {
-            format!("[{host}]")
-        } else {
-            host.to_string()
-        }
-    });
+    let host = described.answer.host.as_ref().map(Host::authority);
     if described.is_url() {
         if allow.is_some_and(|allow| !allow.url(&described.path)) {
             return Err(PlanError::NotGranted {
