@@ -227,6 +227,27 @@ impl Engine {
         self.build(folder.path(), name);
     }
 
+    /// Builds the image `name` that has a shell and a few small tools of this machine, and nothing else.
+    ///
+    /// # Panics
+    /// When it cannot be built.
+    pub fn tools(&self, name: &str) {
+        if self.api("GET", &format!("/images/{name}/json"), None).status == 200 {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap_or_else(|error| unreachable(&error));
+        for program in ["/bin/sh", "/bin/cat", "/bin/sleep", "/bin/mkdir", "/bin/ls"] {
+            copy_program(
+                Path::new(program),
+                Path::new(program),
+                &folder.path().join("rootfs"),
+            );
+        }
+        let lines = "FROM scratch\nCOPY rootfs/ /\nENV PATH=/bin\n";
+        fs::write(folder.path().join("Dockerfile"), lines).unwrap_or_else(|error| unreachable(&error));
+        self.build(folder.path(), name);
+    }
+
     fn build(&self, folder: &Path, name: &str) {
         let tar = Command::new("tar")
             .args(["-c", "-b1", "-C"])
@@ -334,18 +355,27 @@ fn sample() -> PathBuf {
 /// A file system that holds a program, whatever it is linked with, and nothing else.
 fn rootfs(program: &Path) -> TempDir {
     let folder = tempfile::tempdir().unwrap_or_else(|error| unreachable(&error));
+    copy_program(
+        program,
+        Path::new("/sample-service"),
+        &folder.path().join("rootfs"),
+    );
+    let lines = "FROM scratch\nCOPY rootfs/ /\nENV SAMPLE_BIND=0.0.0.0\nENTRYPOINT [\"/sample-service\"]\n";
+    fs::write(folder.path().join("Dockerfile"), lines).unwrap_or_else(|error| unreachable(&error));
+    folder
+}
+
+/// Copies a program to `to` below `root`, with whatever it is linked with.
+fn copy_program(program: &Path, to: &Path, root: &Path) {
     let linked = Command::new("ldd").arg(program).output();
     let linked = linked.map(|linked| String::from_utf8_lossy(&linked.stdout).into_owned());
     let copy = |from: &Path, to: &Path| {
-        let to = folder
-            .path()
-            .join("rootfs")
-            .join(to.strip_prefix("/").unwrap_or(to));
-        fs::create_dir_all(to.parent().unwrap_or(folder.path()))
+        let to = root.join(to.strip_prefix("/").unwrap_or(to));
+        fs::create_dir_all(to.parent().unwrap_or(root))
             .and_then(|()| fs::copy(from, &to))
             .unwrap_or_else(|error| unreachable(&format!("{}: {error}", from.display())));
     };
-    copy(program, Path::new("/sample-service"));
+    copy(program, to);
     // Lines such as `libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x…)`; nothing for a static program.
     for word in linked
         .unwrap_or_default()
@@ -354,9 +384,6 @@ fn rootfs(program: &Path) -> TempDir {
     {
         copy(Path::new(word), Path::new(word));
     }
-    let lines = "FROM scratch\nCOPY rootfs/ /\nENV SAMPLE_BIND=0.0.0.0\nENTRYPOINT [\"/sample-service\"]\n";
-    fs::write(folder.path().join("Dockerfile"), lines).unwrap_or_else(|error| unreachable(&error));
-    folder
 }
 
 /// RFC 4648, section 5, with padding.

@@ -41,7 +41,7 @@ const IMPURE: [&str; 9] = [
 
 /// Who alone may depend on a library directly.
 const WALLS: [(&str, &[&str]); 9] = [
-    ("bollard", &["pilotage-deploy"]),
+    ("bollard", &["pilotage-deploy", "pilotage-engine"]),
     ("git2", &["pilotage-gitrepo", "pilotage-ledger"]),
     ("russh", &["pilotage-gitrepo"]),
     ("reqwest", &["pilotage-http"]),

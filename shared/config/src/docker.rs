@@ -28,6 +28,20 @@ impl DockerTarget {
     const PIDS: u32 = 4096;
 }
 
+/// The engine of this machine, with nothing said about it.
+impl Default for DockerTarget {
+    fn default() -> Self {
+        Self {
+            host: None,
+            tls: None,
+            registries: BTreeMap::new(),
+            secrets: SecretDelivery::Files,
+            pids: Self::PIDS,
+            proxy: None,
+        }
+    }
+}
+
 record! {
     /// Certificates for an engine on another machine, as PEM files on the deploying machine.
     pub struct DockerTls: Eq {

@@ -93,7 +93,10 @@ pub enum TargetError {
     },
     /// An engine that runs containers.
     #[error(transparent)]
-    Engine(Box<crate::adapter::EngineError>),
+    Engine(Box<pilotage_engine::EngineError>),
+    /// The descriptor names nothing that this target could run.
+    #[error("the descriptor names no image")]
+    NoImage,
     /// A process that neither its signal nor a kill ended.
     #[error("process {pid} of instance {instance} does not end, not even when it is killed")]
     Immortal {
@@ -124,7 +127,7 @@ impl Classify for TargetError {
             | Self::Ended { .. }
             | Self::Front { .. }
             | Self::Immortal { .. } => Class::Unavailable,
-            Self::Placeholder { .. } => Class::Invalid,
+            Self::Placeholder { .. } | Self::NoImage => Class::Invalid,
             Self::Busy { .. } => Class::Waiting,
             Self::ArtifactMoved { .. } | Self::Stale { .. } => Class::Refused,
         }
@@ -148,11 +151,18 @@ impl Classify for TargetError {
             Self::Front { reason } if reason.contains("cannot listen on") => {
                 "free the address, or change `listen` of the target in pilotage.yaml"
             }
+            Self::NoImage => "write for example `image: registry.example.com/shop`",
             Self::ArtifactMoved { .. } => "make a new plan",
             Self::Busy { .. } => "wait for its end and deploy again",
             _ => return Vec::new(),
         };
         vec![text.to_owned()]
+    }
+}
+
+impl From<pilotage_engine::EngineError> for TargetError {
+    fn from(error: pilotage_engine::EngineError) -> Self {
+        Self::Engine(Box::new(error))
     }
 }
 

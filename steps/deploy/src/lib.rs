@@ -27,12 +27,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use pilotage_config::Target as Configured;
+use pilotage_engine::Registries;
 use pilotage_http::HttpSettings;
 use pilotage_outcome::{Fault, StepReport};
 use pilotage_probe::Prober;
 use pilotage_step::{Context, DescriptorArgs};
 
-use adapter::docker::{self, DockerService, Registries};
+use adapter::docker::{self, DockerService};
 use adapter::process::{self, ProcessService};
 pub use args::Args;
 use args::{Command, What};

@@ -2,5 +2,3 @@
 
 pub mod docker;
 pub mod process;
-
-pub use docker::EngineError;

@@ -9,13 +9,11 @@ use bollard::models::{
 };
 use pilotage_config::{DockerTarget, SecretDelivery};
 use pilotage_descriptor::{Publish, Signal};
+use pilotage_engine::{Archive, deliver};
 
 use super::label;
 use crate::desired::Desired;
 use crate::live::{InstanceId, State};
-
-/// Where secrets are in a container.
-pub(super) const SECRETS: &str = "/run/secrets";
 
 /// A container that was found.
 #[derive(Clone, Debug)]
@@ -116,6 +114,7 @@ pub(super) fn body(
     network: &str,
     target: &DockerTarget,
     logs: Logs,
+    files: &mut Archive,
 ) -> ContainerCreateBody {
     let descriptor = &desired.descriptor;
     let resources = &descriptor.resources;
@@ -133,7 +132,7 @@ pub(super) fn body(
     let exposed = descriptor.ports.iter().map(|port| format!("{}/tcp", port.port));
     ContainerCreateBody {
         image: Some(image.to_owned()),
-        env: Some(environment(desired, id, target.secrets)),
+        env: Some(environment(desired, id, target.secrets, files)),
         exposed_ports: Some(exposed.collect()),
         labels: Some(label::of_instance(desired, id)),
         stop_signal: Some(signal(descriptor.stop.signal).to_owned()),
@@ -177,7 +176,12 @@ pub(super) fn restart(again: bool) -> RestartPolicy {
     }
 }
 
-fn environment(desired: &Desired, id: InstanceId, delivery: SecretDelivery) -> Vec<String> {
+fn environment(
+    desired: &Desired,
+    id: InstanceId,
+    delivery: SecretDelivery,
+    files: &mut Archive,
+) -> Vec<String> {
     let descriptor = &desired.descriptor;
     let mut variables = descriptor.env.clone();
     if let Some(first) = descriptor.ports.first() {
@@ -187,16 +191,7 @@ fn environment(desired: &Desired, id: InstanceId, delivery: SecretDelivery) -> V
         let name = port.name.to_ascii_uppercase().replace('-', "_");
         variables.insert(format!("PORT_{name}"), port.port.to_string());
     }
-    for (name, secret) in &desired.secrets {
-        match delivery {
-            SecretDelivery::Files => {
-                variables.insert(format!("{name}_FILE"), format!("{SECRETS}/{name}"));
-            }
-            SecretDelivery::Variables => {
-                variables.insert(name.clone(), secret.expose().to_owned());
-            }
-        }
-    }
+    deliver(&desired.secrets, delivery, &mut variables, files);
     let ours = [
         ("PROJECT", desired.key.project.to_string()),
         ("ENVIRONMENT", desired.key.environment.to_string()),

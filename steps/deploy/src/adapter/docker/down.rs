@@ -8,13 +8,13 @@ use pilotage_config::DockerTarget;
 use pilotage_name::{ProjectName, ServiceKey};
 use pilotage_outcome::{Change, Effects, Fault, StepReport};
 
-use super::engine::Engine;
 use super::label;
-use super::registry::Registries;
 use super::service::DockerService;
 use crate::desired::Labels;
 use crate::error::TargetError;
 use crate::live::State;
+use pilotage_engine::Engine;
+use pilotage_engine::Registries;
 
 /// Stops everything of a project on an engine; what was stored stays. Deploys that are at work there are superseded.
 ///

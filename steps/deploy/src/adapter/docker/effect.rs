@@ -2,20 +2,16 @@
 
 use std::time::Duration;
 
-use bollard::errors::Error;
-use bollard::models::ContainerUpdateBody;
+use bollard::models::{ContainerCreateBody, ContainerUpdateBody};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
-    StartContainerOptions, StopContainerOptionsBuilder, UploadToContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, RenameContainerOptionsBuilder, StartContainerOptions,
 };
-use pilotage_config::SecretDelivery;
 use pilotage_descriptor::FileSource;
+use pilotage_engine::{Archive, nonce};
 
-use super::archive::Archive;
-use super::container::{self, Container, Logs, SECRETS};
-use super::error::EngineError;
+use super::container::{self, Container, Logs};
 use super::names;
-use super::service::{DockerService, random_text};
+use super::service::DockerService;
 use crate::desired::Desired;
 use crate::error::TargetError;
 use crate::fingerprint::Fingerprints;
@@ -29,13 +25,11 @@ const SHORT_GRACE: i64 = 2;
 /// From the loss of the name to the signal to stop. A client that had the old address in its hand when the container was
 /// connected anew tries a second time after 1 s (RFC 6298, section 2.1) and has to find it listening still.
 const SETTLE: Duration = Duration::from_millis(1200);
-/// How much longer than an instance's grace the engine may take to stop it.
-const KILL: Duration = Duration::from_secs(30);
 
 impl DockerService {
     /// Fetches the image and makes a container with all its files, which is not started.
     pub(super) async fn prepare(&self, id: InstanceId, desired: &Desired) -> Result<(), TargetError> {
-        let image = desired.descriptor.image.as_ref().ok_or(EngineError::NoImage)?;
+        let image = desired.descriptor.image.as_ref().ok_or(TargetError::NoImage)?;
         let image = self.images().have(image, &desired.identity.digest).await?;
         // The network's name, which outlives it: a kept instance has to find it again.
         self.network().ensure().await?;
@@ -44,22 +38,15 @@ impl DockerService {
         if let Some(left) = self.ours(&partial).await? {
             self.discard(&left).await?;
         }
-        let body = container::body(desired, id, &image, &network, &self.target, self.logs().await?);
+        let (body, files) = self.made_of(id, desired, &image, &network).await?;
         let options = CreateContainerOptionsBuilder::default().name(&partial).build();
         let created = self.engine.docker.create_container(Some(options), body).await;
         let created = created.map_err(self.engine.failed(format!("create instance {id}")))?;
         for warning in created.warnings {
             tracing::warn!("instance {id}: {warning}");
         }
-        if let Some(files) = self.files(desired)? {
-            let options = UploadToContainerOptionsBuilder::default().path("/").build();
-            let uploaded = self
-                .engine
-                .docker
-                .upload_to_container(&created.id, Some(options), bollard::body_full(files.into()))
-                .await;
-            uploaded.map_err(self.engine.failed(format!("bring the files of instance {id}")))?;
-        }
+        let whom = format!("instance {id}");
+        self.engine.put(&created.id, &whom, files).await?;
         // What is whole has its final name.
         let options = RenameContainerOptionsBuilder::default()
             .name(&names::instance(&self.key, id))
@@ -68,32 +55,30 @@ impl DockerService {
         Ok(renamed.map_err(self.engine.failed(format!("name instance {id}")))?)
     }
 
-    /// The descriptor's files and the secrets, as an archive. They go into the container's own layer: a file system in
-    /// memory would be empty after a restart, and a volume would outlive the instance.
-    fn files(&self, desired: &Desired) -> Result<Option<Vec<u8>>, TargetError> {
-        let mut archive = Archive::default();
-        let mut any = false;
+    /// What a new instance is made of, and its files.
+    async fn made_of(
+        &self,
+        id: InstanceId,
+        desired: &Desired,
+        image: &str,
+        network: &str,
+    ) -> Result<(ContainerCreateBody, Archive), TargetError> {
+        let mut files = Archive::default();
         for (path, source) in &desired.descriptor.files {
             // The planner refuses what else there is by name.
             if let FileSource::Content(content) = source {
-                archive.add(path, 0o644, content.as_bytes());
-                any = true;
+                files.add(path, 0o644, content.as_bytes());
             }
         }
         if !desired.secrets.is_empty() {
-            let salt = random_text().map_err(TargetError::io("read", "/dev/urandom".as_ref()))?;
+            let salt = nonce().map_err(TargetError::io("read", "/dev/urandom".as_ref()))?;
             let fingerprints = Fingerprints::new(salt, &desired.secrets);
             let json = serde_json::to_vec(&fingerprints).unwrap_or_default();
-            archive.add(FINGERPRINTS, 0o400, &json);
-            if self.target.secrets == SecretDelivery::Files {
-                for (name, secret) in &desired.secrets {
-                    // Whoever the image runs as; nobody else is in there.
-                    archive.add(&format!("{SECRETS}/{name}"), 0o444, secret.expose().as_bytes());
-                }
-            }
-            any = true;
+            files.add(FINGERPRINTS, 0o400, &json);
         }
-        Ok(any.then(|| archive.finish()))
+        let logs = self.logs().await?;
+        let body = container::body(desired, id, image, network, &self.target, logs, &mut files);
+        Ok((body, files))
     }
 
     async fn logs(&self) -> Result<Logs, TargetError> {
@@ -224,27 +209,12 @@ impl DockerService {
 
     /// The signal, the grace, the kill: the engine does it.
     pub(super) async fn halt(&self, container: &Container, grace: i64) -> Result<(), TargetError> {
-        let seconds = i32::try_from(grace).unwrap_or(i32::MAX);
-        let patience = Duration::from_secs(grace.unsigned_abs()) + KILL;
-        let docker = self.engine.docker.clone().with_timeout(patience);
-        let options = StopContainerOptionsBuilder::default().t(seconds).build();
-        let stopped = docker.stop_container(&container.id, Some(options)).await;
-        absent_is_well(stopped).map_err(self.engine.failed(format!("stop {}", container.name)))?;
-        Ok(())
+        let grace = Duration::from_secs(grace.unsigned_abs());
+        Ok(self.engine.stop(&container.id, &container.name, grace).await?)
     }
 
     async fn discard(&self, container: &Container) -> Result<(), TargetError> {
-        let options = RemoveContainerOptionsBuilder::default()
-            .force(true)
-            .v(true)
-            .build();
-        let removed = self
-            .engine
-            .docker
-            .remove_container(&container.id, Some(options))
-            .await;
-        absent_is_well(removed).map_err(self.engine.failed(format!("remove {}", container.name)))?;
-        Ok(())
+        Ok(self.engine.remove(&container.id, &container.name).await?)
     }
 
     async fn restart(&self, container: &Container, again: bool) -> Result<(), TargetError> {
@@ -257,21 +227,5 @@ impl DockerService {
         };
         let updated = self.engine.docker.update_container(&container.id, update).await;
         Ok(updated.map_err(self.engine.failed(format!("update {}", container.name)))?)
-    }
-}
-
-/// What is gone or stopped already needs no second time.
-fn absent_is_well(done: Result<(), Error>) -> Result<(), Error> {
-    match done {
-        Err(Error::DockerResponseServerError {
-            status_code: 304 | 404,
-            ..
-        }) => Ok(()),
-        // It is being removed by an earlier run.
-        Err(Error::DockerResponseServerError {
-            status_code: 409,
-            message,
-        }) if message.contains("already in progress") => Ok(()),
-        done => done,
     }
 }

@@ -1,17 +1,13 @@
-//! Labels: whose an object is, and what an instance is made of.
-
-use std::collections::HashMap;
+//! Labels: what an instance is made of. Whose an object is, stands in those that all steps share.
 
 use pilotage_descriptor::Descriptor;
 use pilotage_diagnostic::Source;
-use pilotage_name::{EnvironmentName, ServiceKey};
+pub(super) use pilotage_engine::label::{Map, PROJECT, carries, filter, key, of_environment, of_service};
+use pilotage_name::EnvironmentName;
 
 use crate::desired::{Desired, Identity, Labels};
 use crate::live::InstanceId;
 
-pub(super) const PROJECT: &str = "pilotage.project";
-pub(super) const ENVIRONMENT: &str = "pilotage.environment";
-pub(super) const SERVICE: &str = "pilotage.service";
 pub(super) const INSTANCE: &str = "pilotage.instance";
 pub(super) const MARK: &str = "pilotage.mark";
 const RELEASE: &str = "pilotage.release";
@@ -23,24 +19,6 @@ const INSTANCE_HASH: &str = "pilotage.instance-hash";
 const CONFIG_HASH: &str = "pilotage.config-hash";
 const DESCRIPTOR: &str = "pilotage.descriptor";
 const SECRETS: &str = "pilotage.secrets";
-
-/// An object's labels.
-pub(super) type Map = HashMap<String, String>;
-
-/// Whose an object of a whole environment is.
-pub(super) fn of_environment(key: &ServiceKey) -> Map {
-    HashMap::from([
-        (PROJECT.to_owned(), key.project.to_string()),
-        (ENVIRONMENT.to_owned(), key.environment.to_string()),
-    ])
-}
-
-/// Whose an object of a service is.
-pub(super) fn of_service(key: &ServiceKey) -> Map {
-    let mut labels = of_environment(key);
-    labels.insert(SERVICE.to_owned(), key.service.to_string());
-    labels
-}
 
 /// All labels of an instance.
 pub(super) fn of_instance(desired: &Desired, id: InstanceId) -> Map {
@@ -74,26 +52,6 @@ pub(super) fn of_instance(desired: &Desired, id: InstanceId) -> Map {
         map.insert(COMMIT.to_owned(), commit.to_string());
     }
     map
-}
-
-/// Whether all of `wanted` stands in `found`.
-pub(super) fn carries(found: &Map, wanted: &Map) -> bool {
-    wanted.iter().all(|(name, value)| found.get(name) == Some(value))
-}
-
-/// The filter by which an engine lists what carries `labels`.
-pub(super) fn filter(labels: &Map) -> HashMap<String, Vec<String>> {
-    let words = labels.iter().map(|(name, value)| format!("{name}={value}"));
-    HashMap::from([("label".to_owned(), words.collect())])
-}
-
-/// The service whose object carries `labels`.
-pub(super) fn key(labels: &Map) -> Option<ServiceKey> {
-    Some(ServiceKey {
-        project: labels.get(PROJECT)?.parse().ok()?,
-        environment: labels.get(ENVIRONMENT)?.parse().ok()?,
-        service: labels.get(SERVICE)?.parse().ok()?,
-    })
 }
 
 /// What an instance says of itself.

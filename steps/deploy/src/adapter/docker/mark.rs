@@ -13,11 +13,9 @@ use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions};
 use pilotage_name::{CommitId, ReleaseId, ServiceKey};
 use serde::{Deserialize, Serialize};
 
-use super::engine::Engine;
-use super::error::EngineError;
-use super::holder::Holder;
 use super::{label, names};
 use crate::live::{InstanceId, Marker};
+use pilotage_engine::{Engine, EngineError, Holder, nonce};
 
 /// The state of a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +79,7 @@ impl Marks<'_> {
 
     /// All marks, the one that counts last.
     async fn all(&self) -> Result<Vec<Mark>, EngineError> {
-        let filters = label::filter(&label::of_service(self.key));
+        let filters = label::filter(&label::of_service(self.key), &[label::MARK]);
         let options = ListVolumesOptionsBuilder::default().filters(&filters).build();
         let listed = self.engine.docker.list_volumes(Some(options)).await;
         let volumes = listed.map_err(self.engine.failed("list its volumes"))?.volumes;
@@ -98,9 +96,9 @@ impl Marks<'_> {
     /// Writes `new` as the successor of `before`. None when somebody else was faster.
     pub(super) async fn append(&self, before: u64, mut new: Mark) -> Result<Option<Mark>, EngineError> {
         new.sequence = before + 1;
-        new.nonce = super::service::random_text().map_err(|error| EngineError::Unreadable {
-            what: "/dev/urandom".to_owned(),
-            reason: error.to_string(),
+        new.nonce = nonce().map_err(|source| EngineError::Io {
+            doing: "read /dev/urandom".to_owned(),
+            source,
         })?;
         let name = names::mark(self.key, new.sequence);
         let mut labels = label::of_service(self.key);

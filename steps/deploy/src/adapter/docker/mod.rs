@@ -5,15 +5,10 @@
 //! engine's objects cannot be changed, so what has to be remembered of a service (whose turn it is, which fence changed
 //! it) stands in the labels of a volume that nobody mounts, and each change is another volume: [`mark`].
 
-mod archive;
 mod container;
 mod down;
 mod effect;
 mod ending;
-mod engine;
-mod error;
-mod holder;
-mod image;
 mod label;
 mod mark;
 mod names;
@@ -21,11 +16,8 @@ mod network;
 mod observation;
 mod proof;
 mod reach;
-mod registry;
 mod service;
 mod target;
 
 pub use down::down;
-pub use error::EngineError;
-pub use registry::Registries;
 pub use service::DockerService;

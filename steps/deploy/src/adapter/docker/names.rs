@@ -1,22 +1,13 @@
 //! The names of our objects. All begin with project, environment and service; whose an object is, its labels say.
 
+use pilotage_engine::service_of;
 use pilotage_name::ServiceKey;
 
 use crate::live::InstanceId;
 
-/// `acme-qa-shop`.
-pub(super) fn service(key: &ServiceKey) -> String {
-    format!("{}-{}-{}", key.project, key.environment, key.service)
-}
-
-/// `acme-qa`: the network of all services of an environment.
-pub(super) fn network(key: &ServiceKey) -> String {
-    format!("{}-{}", key.project, key.environment)
-}
-
 /// `acme-qa-shop-7`.
 pub(super) fn instance(key: &ServiceKey, id: InstanceId) -> String {
-    format!("{}-{}", service(key), id.0)
+    format!("{}-{}", service_of(key), id.0)
 }
 
 /// What an instance is called until it is whole.
@@ -26,5 +17,5 @@ pub(super) fn partial(key: &ServiceKey, id: InstanceId) -> String {
 
 /// `acme-qa-shop-mark-12`.
 pub(super) fn mark(key: &ServiceKey, sequence: u64) -> String {
-    format!("{}-mark-{sequence}", service(key))
+    format!("{}-mark-{sequence}", service_of(key))
 }

@@ -30,9 +30,8 @@ use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilde
 use pilotage_name::ServiceKey;
 
 use super::container::Container;
-use super::engine::Engine;
-use super::error::EngineError;
-use super::{label, names};
+use super::label;
+use pilotage_engine::{Engine, EngineError, network_of};
 
 /// The network of a service's environment.
 #[derive(Debug)]
@@ -43,7 +42,7 @@ pub(super) struct Network<'e> {
 
 impl Network<'_> {
     pub(super) fn name(&self) -> String {
-        names::network(self.key)
+        network_of(self.key)
     }
 
     /// The network's id; none when there is none yet.

@@ -8,7 +8,6 @@ use bollard::query_parameters::{
 use futures::StreamExt;
 use pilotage_descriptor::Descriptor;
 
-use super::archive::first_file;
 use super::container::Container;
 use super::mark::Mark;
 use super::service::DockerService;
@@ -17,6 +16,7 @@ use crate::desired::{HostAddress, host_addresses};
 use crate::error::TargetError;
 use crate::fingerprint::Fingerprints;
 use crate::live::{Front, Instance, InstanceId, Live, Serving, State};
+use pilotage_engine::first_file;
 
 impl DockerService {
     /// What there is; `wanted` is asked about, where given.
@@ -122,7 +122,7 @@ impl DockerService {
                 Err(error) => return Err(error.into()),
             }
         }
-        let found = first_file(&bytes).and_then(|json| serde_json::from_slice(json).ok());
+        let found = first_file(&bytes).and_then(|json| serde_json::from_slice(&json).ok());
         Ok(found.unwrap_or_default())
     }
 

@@ -6,11 +6,11 @@ use bollard::models::{EndpointSettings, NetworkConnectRequest};
 use bollard::query_parameters::InspectNetworkOptions;
 use pilotage_descriptor::Publish;
 
-use super::engine::Engine;
 use super::label;
 use super::service::DockerService;
 use crate::error::TargetError;
 use crate::live::{InstanceId, State};
+use pilotage_engine::Engine;
 
 /// What this process is to the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]

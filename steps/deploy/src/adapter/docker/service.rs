@@ -1,30 +1,26 @@
 //! One service on an engine: its objects, and who may change them.
 
-use std::fs::File;
-use std::io::Read;
+use std::time::Duration;
 
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
 use futures::future::try_join_all;
 use pilotage_clock::Clock;
 use pilotage_config::DockerTarget;
+use pilotage_engine::{Engine, EngineError, Holder, Images, Registries, network_of};
 use pilotage_name::ServiceKey;
 use tokio::sync::Mutex;
 
 use super::container::Container;
-use super::engine::Engine;
-use super::error::EngineError;
-use super::holder::Holder;
-use super::image::Images;
 use super::mark::{Mark, Marks};
 use super::network::Network;
 use super::reach::Ourselves;
-use super::registry::Registries;
 use super::{label, names};
 use crate::desired::Labels;
 use crate::error::TargetError;
-use crate::fingerprint::hex;
 use crate::live::InstanceId;
 
+/// How long a holder on another machine, or in another container, is believed to live: the longest a deploy takes.
+const BELIEVED: Duration = Duration::from_secs(30 * 60);
 /// How often a claim is tried again because somebody else was faster.
 const RACES: u32 = 5;
 
@@ -115,7 +111,7 @@ impl DockerService {
                 tracing::warn!("{who} is superseded by this release");
             }
             let mine = Mark {
-                holder: Some(Holder::me(now)),
+                holder: Some(Holder::me(now.saturating_add(BELIEVED).unwrap_or(now))),
                 holder_fence: labels.fence,
                 ..before.clone()
             };
@@ -203,13 +199,7 @@ impl DockerService {
 
     /// All instances, half made ones included, by rising number.
     pub(super) async fn containers(&self) -> Result<Vec<(InstanceId, Container)>, TargetError> {
-        let mut wanted = label::of_service(&self.key);
-        wanted.retain(|_, value| !value.is_empty());
-        let mut filters = label::filter(&wanted);
-        filters
-            .entry("label".to_owned())
-            .or_default()
-            .push(label::INSTANCE.to_owned());
+        let filters = label::filter(&label::of_service(&self.key), &[label::INSTANCE]);
         let options = ListContainersOptionsBuilder::default()
             .all(true)
             .filters(&filters)
@@ -266,7 +256,7 @@ impl DockerService {
             .inspect_container(id, None::<InspectContainerOptions>)
             .await;
         match inspected.map_err(self.engine.failed(format!("show the container {id}"))) {
-            Ok(found) => Ok(Some(Container::read(found, &names::network(&self.key)))),
+            Ok(found) => Ok(Some(Container::read(found, &network_of(&self.key)))),
             Err(error) if error.status() == Some(404) => Ok(None),
             Err(error) => Err(error),
         }
@@ -281,11 +271,4 @@ fn check_fence(mark: &Mark, labels: &Labels) -> Result<(), TargetError> {
         }),
         _ => Ok(()),
     }
-}
-
-/// Text that nobody else has.
-pub(super) fn random_text() -> std::io::Result<String> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(hex(&bytes))
 }

@@ -39,7 +39,8 @@ impl Target for DockerService {
     }
 
     async fn digest(&self, descriptor: &Descriptor) -> Result<String, TargetError> {
-        Ok(self.images().digest(descriptor).await?)
+        let image = descriptor.image.as_ref().ok_or(TargetError::NoImage)?;
+        Ok(self.images().digest(image).await?)
     }
 
     async fn claim(&self, labels: &Labels) -> Result<Claim, TargetError> {

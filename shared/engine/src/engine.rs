@@ -6,7 +6,7 @@ use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 use pilotage_config::DockerTarget;
 
-use super::error::EngineError;
+use crate::error::EngineError;
 
 /// The socket of an engine on this machine.
 const SOCKET: &str = "unix:///var/run/docker.sock";
@@ -15,11 +15,11 @@ const TIMEOUT: u64 = 60;
 
 /// A connection to an engine.
 #[derive(Clone, Debug)]
-pub(super) struct Engine {
+pub struct Engine {
     /// The requests.
-    pub(super) docker: Docker,
+    pub docker: Docker,
     /// Where, as people write it.
-    pub(super) host: String,
+    pub host: String,
 }
 
 impl Engine {
@@ -27,7 +27,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the engine does not answer.
-    pub(super) async fn connect(target: &DockerTarget) -> Result<Self, EngineError> {
+    pub async fn connect(target: &DockerTarget) -> Result<Self, EngineError> {
         let host = target.host.clone().unwrap_or_else(|| SOCKET.to_owned());
         let away = |source| EngineError::of(&host, "tell its version", source);
         // An engine refuses a version newer than its own by naming its own.
@@ -53,7 +53,8 @@ impl Engine {
     }
 
     /// Whether the engine runs on this machine, so that its networks are ours, too.
-    pub(super) fn is_here(&self) -> bool {
+    #[must_use]
+    pub fn is_here(&self) -> bool {
         self.host.starts_with("unix://")
             || self.name().is_some_and(|name| {
                 name == "localhost"
@@ -64,13 +65,14 @@ impl Engine {
     }
 
     /// The machine of an engine that is asked over the network.
-    pub(super) fn name(&self) -> Option<&str> {
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
         let address = self.host.strip_prefix("tcp://")?;
         Some(address.rsplit_once(':').map_or(address, |(name, _)| name))
     }
 
     /// What an error of a request means: `.map_err(engine.failed("start it"))`.
-    pub(super) fn failed<D: Into<String>>(&self, doing: D) -> impl FnOnce(Error) -> EngineError + use<D> {
+    pub fn failed<D: Into<String>>(&self, doing: D) -> impl FnOnce(Error) -> EngineError + use<D> {
         let (host, doing) = (self.host.clone(), doing.into());
         move |error| EngineError::of(&host, &doing, error)
     }

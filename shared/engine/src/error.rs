@@ -3,8 +3,6 @@
 use bollard::errors::Error;
 use pilotage_outcome::{Class, Classify};
 
-use crate::error::TargetError;
-
 /// Why an engine gave no answer or had no effect.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -44,9 +42,6 @@ pub enum EngineError {
         /// What helps.
         help: &'static str,
     },
-    /// The descriptor names no image.
-    #[error("the descriptor names no image")]
-    NoImage,
     /// A name of ours that somebody else has.
     #[error("{what} exists and is not ours: it lacks our labels")]
     Foreign {
@@ -61,6 +56,14 @@ pub enum EngineError {
         /// Why not.
         reason: String,
     },
+    /// A file of this machine.
+    #[error("failed to {doing}")]
+    Io {
+        /// What was tried, as a verb.
+        doing: String,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// A password that is not to be had.
     #[error("the password for the registry {registry} cannot be had: {reason}")]
     Password {
@@ -73,7 +76,7 @@ pub enum EngineError {
 
 impl EngineError {
     /// What a failed request to the engine at `host` means; `doing` is a verb.
-    pub(super) fn of(host: &str, doing: &str, error: Error) -> Self {
+    pub fn of(host: &str, doing: &str, error: Error) -> Self {
         match error {
             Error::DockerResponseServerError { status_code, message } => Self::Said {
                 doing: doing.to_owned(),
@@ -97,15 +100,17 @@ impl EngineError {
     }
 
     /// The status with which the engine refused.
-    pub(super) fn status(&self) -> Option<u16> {
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
         match self {
             Self::Said { status, .. } => Some(*status),
             _ => None,
         }
     }
 
-    /// The engine's words.
-    pub(super) fn message(&self) -> &str {
+    /// The engine's words; empty when it said none.
+    #[must_use]
+    pub fn message(&self) -> &str {
         match self {
             Self::Said { message, .. } => message,
             _ => "",
@@ -116,7 +121,6 @@ impl EngineError {
 impl Classify for EngineError {
     fn class(&self) -> Class {
         match self {
-            Self::NoImage => Class::Invalid,
             Self::Foreign { .. } => Class::Refused,
             _ => Class::Unavailable,
         }
@@ -132,13 +136,12 @@ impl Classify for EngineError {
                 "see whether the engine runs, and whether `host` of the target in pilotage.yaml is right"
             }
             Self::Said { message, .. } if message.contains("no space left on device") => {
-                "free space on the engine's disk and deploy again; what serves was not touched"
+                "free space on the engine's disk and try again; what runs was not touched"
             }
             Self::Image { help, .. } => help,
-            Self::NoImage => "write for example `image: registry.example.com/shop`",
             Self::Foreign { .. } => "rename or remove it; it was not touched",
             Self::Password { .. } => {
-                "give the password where the deploy runs, as `registries` in pilotage.yaml says"
+                "give the password where the step runs, as `registries` in pilotage.yaml says"
             }
             _ => return Vec::new(),
         };
@@ -156,10 +159,4 @@ fn says(error: &dyn std::error::Error, words: &str) -> bool {
         cause = error.source();
     }
     false
-}
-
-impl From<EngineError> for TargetError {
-    fn from(error: EngineError) -> Self {
-        Self::Engine(Box::new(error))
-    }
 }

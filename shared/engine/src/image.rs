@@ -3,29 +3,33 @@
 use bollard::models::ImageInspect;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures::StreamExt;
-use pilotage_descriptor::{Descriptor, Image};
+use pilotage_descriptor::Image;
 use pilotage_quantity::Duration;
 use pilotage_retry::{Limits, RetryPolicy, Retryable, Waits, retry};
 
-use super::engine::Engine;
-use super::error::EngineError;
-use super::registry::{Registries, registry_of};
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::registry::{Registries, registry_of};
 
 /// How often a registry that is busy or away is asked.
 const TRIES: u32 = 4;
 
 /// The images of an engine and of the registries behind it.
 #[derive(Debug)]
-pub(super) struct Images<'e> {
-    pub(super) engine: &'e Engine,
-    pub(super) registries: &'e Registries,
+pub struct Images<'e> {
+    /// The engine.
+    pub engine: &'e Engine,
+    /// Who we are to registries.
+    pub registries: &'e Registries,
 }
 
 impl Images<'_> {
-    /// The digest of what the descriptor's image is now: the one it names, the one the registry has under its tag, or the
-    /// id of one that was built on this engine and never was in a registry.
-    pub(super) async fn digest(&self, descriptor: &Descriptor) -> Result<String, EngineError> {
-        let image = descriptor.image.as_ref().ok_or(EngineError::NoImage)?;
+    /// The digest of what `image` is now: the one it names, the one the registry has under its tag, or the id of one that
+    /// was built on this engine and never was in a registry.
+    ///
+    /// # Errors
+    /// When there is no such image, or the registry gives no answer.
+    pub async fn digest(&self, image: &Image) -> Result<String, EngineError> {
         if let Some(digest) = &image.digest {
             return Ok(digest.clone());
         }
@@ -54,7 +58,10 @@ impl Images<'_> {
     }
 
     /// The id of the image of this digest, fetched when the engine does not have it.
-    pub(super) async fn have(&self, image: &Image, digest: &str) -> Result<String, EngineError> {
+    ///
+    /// # Errors
+    /// When it cannot be had, or cannot run here.
+    pub async fn have(&self, image: &Image, digest: &str) -> Result<String, EngineError> {
         let pinned = format!("{}@{digest}", image.name);
         let found = match self.inspect(&pinned).await? {
             Some(found) => Some(found),
@@ -80,7 +87,10 @@ impl Images<'_> {
     }
 
     /// The digest by which the image of this id is known: the wanted one where it is one of its names.
-    pub(super) async fn digest_of(&self, id: &str, wanted: &str) -> Result<String, EngineError> {
+    ///
+    /// # Errors
+    /// When the engine does not say.
+    pub async fn digest_of(&self, id: &str, wanted: &str) -> Result<String, EngineError> {
         let Some(found) = self.inspect(id).await? else {
             return Ok(String::new());
         };
@@ -236,7 +246,7 @@ fn told(image: &str, error: EngineError, tries: usize) -> EngineError {
                 "cannot be had: the registry {registry} was asked {tries} times and says {}",
                 error.message()
             ),
-            "see whether the registry runs; what serves was not touched",
+            "see whether the registry runs; what runs here was not touched",
         ),
         Trouble::Other => return error,
     };

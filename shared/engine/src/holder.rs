@@ -1,16 +1,11 @@
-//! Who is changing a service, and whether that process still lives.
-
-use std::time::Duration;
+//! Who is changing something, and whether that process still lives.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How long a holder on another machine, or in another container, is believed to live: the longest a deploy takes.
-const BELIEVED: Duration = Duration::from_secs(30 * 60);
-
-/// A process that changes a service.
+/// A process that changes something, as it is written down where the next one finds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Holder {
+pub struct Holder {
     /// Which boot of which machine, and which numbering of processes there.
     place: String,
     pid: u32,
@@ -21,19 +16,21 @@ pub(super) struct Holder {
 }
 
 impl Holder {
-    /// This process.
-    pub(super) fn me(now: Timestamp) -> Self {
+    /// This process, which is believed to live until `until` by those who cannot look.
+    #[must_use]
+    pub fn me(until: Timestamp) -> Self {
         let pid = std::process::id();
         Self {
             place: place(),
             pid,
             start: start_of(pid).unwrap_or(0),
-            until: now.saturating_add(BELIEVED).unwrap_or(now),
+            until,
         }
     }
 
     /// Whether it may still be at work.
-    pub(super) fn lives(&self, now: Timestamp) -> bool {
+    #[must_use]
+    pub fn lives(&self, now: Timestamp) -> bool {
         if self.place == place() {
             start_of(self.pid) == Some(self.start)
         } else {
@@ -42,7 +39,8 @@ impl Holder {
     }
 
     /// In words, for who has to wait.
-    pub(super) fn describe(&self) -> String {
+    #[must_use]
+    pub fn describe(&self) -> String {
         if self.place == place() {
             format!("process {}", self.pid)
         } else {
@@ -76,7 +74,7 @@ mod tests {
     fn a_holder_lives_as_long_as_its_process_or_where_nobody_can_look_until_its_time_is_up() {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let later: Timestamp = "2026-01-01T01:00:00Z".parse().unwrap();
-        let me = Holder::me(now);
+        let me = Holder::me("2026-01-01T00:30:00Z".parse().unwrap());
         assert!(me.lives(later), "this process lives");
         let gone = Holder {
             start: me.start + 1,

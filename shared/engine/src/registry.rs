@@ -6,7 +6,7 @@ use bollard::auth::DockerCredentials;
 use pilotage_config::{DockerTarget, Password};
 use pilotage_secret::{Redactor, Secret};
 
-use super::error::EngineError;
+use crate::error::EngineError;
 
 /// Credentials by registry. A password is read when it is first needed, and is never part of a message.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +40,7 @@ impl Registries {
     }
 
     /// What to say to the registry of `image`; nothing where the configuration names none.
-    pub(super) fn credentials(&self, image: &str) -> Result<Option<DockerCredentials>, EngineError> {
+    pub(crate) fn credentials(&self, image: &str) -> Result<Option<DockerCredentials>, EngineError> {
         let registry = registry_of(image);
         let Some((user, password)) = self.known.get(registry) else {
             return Ok(None);
@@ -60,7 +60,7 @@ impl Registries {
 
 /// The registry of an image's name: what stands before the first slash when it is a host (distribution reference
 /// grammar), otherwise Docker's own.
-pub(super) fn registry_of(image: &str) -> &str {
+pub(crate) fn registry_of(image: &str) -> &str {
     match image.split_once('/') {
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
         _ => "docker.io",
