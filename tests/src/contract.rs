@@ -13,6 +13,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use pilotage_manifest::Manifest;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -20,6 +21,8 @@ use crate::command::{Command, Output, PATIENCE, Running};
 
 /// The published schema of reports.
 const SCHEMA: &str = include_str!("../../shared/outcome/step-report.schema.json");
+/// The published schema of manifests.
+const MANIFEST: &str = include_str!("../../shared/manifest/step-manifest.schema.json");
 /// What no output may hold.
 pub const SECRET: &str = "xoxb-planted/secret+value&41";
 
@@ -228,6 +231,36 @@ impl Contract {
             );
         }
         assert_eq!(output.stderr, "", "{}", self.name);
+    }
+
+    /// `--manifest` says as data what `--help` says in words, for every command there is.
+    pub fn manifest(&self) {
+        let output = (self.command)().arg("--manifest").run();
+        self.assert_code(&output, 0);
+        assert_obeys(&output.json(), MANIFEST);
+        let manifest: Manifest = serde_json::from_str(&output.stdout).expect("the schema was obeyed");
+        assert_eq!(manifest.binary, self.name);
+        assert!(!manifest.commands.is_empty(), "{output}");
+        for command in &manifest.commands {
+            let help = (self.command)().args(&command.path).arg("--help").run();
+            self.assert_code(&help, 0);
+            for parameter in command.parameters.iter().chain(&manifest.common) {
+                let twin = format!("[env: {}]", parameter.env);
+                // A long text is broken into lines.
+                let said = help.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+                assert!(
+                    said.contains(&twin),
+                    "{} {:?}: no {twin} in {help}",
+                    self.name,
+                    command.path
+                );
+            }
+            let said = help.stdout.matches("[env:").count();
+            let told = command.parameters.len() + manifest.common.len();
+            assert_eq!(said, told, "{} {:?}: {help}", self.name, command.path);
+        }
+        let alone = (self.command)().args(["--manifest", "--verbose"]).run();
+        self.assert_code(&alone, 2);
     }
 
     /// `--version` is the name and a version.
@@ -457,11 +490,15 @@ impl Contract {
 ///
 /// It does not obey it.
 pub fn assert_valid(report: &Value) {
-    let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+    assert_obeys(report, SCHEMA);
+}
+
+fn assert_obeys(value: &Value, schema: &str) {
+    let schema: Value = serde_json::from_str(schema).expect("the schema is JSON");
     let validator = jsonschema::validator_for(&schema).expect("the schema is a schema");
     let problems: Vec<String> = validator
-        .iter_errors(report)
+        .iter_errors(value)
         .map(|error| format!("{}: {error}", error.instance_path()))
         .collect();
-    assert!(problems.is_empty(), "{problems:#?} in {report:#}");
+    assert!(problems.is_empty(), "{problems:#?} in {value:#}");
 }

@@ -389,6 +389,7 @@ macro_rules! questions {
 questions!(
     reasons,
     help,
+    manifest,
     version,
     bad_flag,
     environment_twin,

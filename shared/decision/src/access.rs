@@ -7,7 +7,7 @@ use pilotage_gitrepo::{Error, Limits, Remote, RemoteUrl, SshSettings};
 use pilotage_http::{Credentials, HttpSettings, Proxies};
 use pilotage_outcome::Fault;
 use pilotage_secret::Secret;
-use pilotage_step::{Context, RepoArgs};
+use pilotage_step::{Context, RepoArgs, SecretName};
 
 /// How to reach an environment repository and its ledger.
 #[derive(Clone, Debug)]
@@ -34,10 +34,19 @@ pub struct Access {
 
 /// Secrets that a step needs to reach the repository and to sign the ledger; a step that starts another one which does
 /// so hands them on.
-pub const SECRETS: [&str; 3] = [
-    "PILOTAGE_GIT_PASSWORD",
-    "PILOTAGE_LEDGER_KEY",
-    "PILOTAGE_SSH_PASSPHRASE",
+pub const SECRETS: [SecretName; 3] = [
+    SecretName {
+        env: "PILOTAGE_GIT_PASSWORD",
+        help: "The password or token for the repository over HTTP.",
+    },
+    SecretName {
+        env: "PILOTAGE_LEDGER_KEY",
+        help: "The private SSH key in OpenSSH's format that signs what is recorded, where the ledger wants signatures.",
+    },
+    SecretName {
+        env: "PILOTAGE_SSH_PASSPHRASE",
+        help: "What opens the key of --ssh-key.",
+    },
 ];
 
 impl Access {

@@ -10,7 +10,7 @@ use pilotage_secret::Redactor;
 use tokio::time::Instant;
 
 use crate::report_file::ReportFile;
-use crate::{CancelReason, Common, Draft, LogFormat, OutputFormat, Stream};
+use crate::{CancelReason, Common, Draft, LogFormat, OutputFormat, OutputName, Stream};
 
 /// How a run came to its end.
 pub(crate) enum End {
@@ -38,6 +38,8 @@ pub(crate) struct Ending {
     pub(crate) redactor: Redactor,
     pub(crate) stdout: Stream,
     pub(crate) stderr: Stream,
+    /// The outputs that the step may write.
+    pub(crate) declared: &'static [OutputName],
     pub(crate) draft: Draft,
     pub(crate) claimed: AtomicBool,
 }
@@ -118,6 +120,14 @@ impl Ending {
         }
         let fault = !matches!(&end, End::Returned(result) if result.is_ok());
         let mut report = conclude(end, reason, &self.draft);
+        debug_assert!(
+            report
+                .outputs
+                .keys()
+                .all(|key| self.declared.iter().any(|name| name.covers(key.as_str()))),
+            "an output that is not among the step's OUTPUTS: {:?}",
+            report.outputs
+        );
         let invocation = Invocation {
             step: self.step.clone(),
             command: self.command.clone(),

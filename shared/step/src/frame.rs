@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::ending::{End, Ending, Files};
+use crate::manifest::{self, OutputName, SecretName};
 use crate::supervisor::{self, Supervisor, Watch};
 use crate::twin::{self, ParseError};
 use crate::{Cancel, CancelHandle, Common, Context, Draft, Env, Stream, log};
@@ -24,6 +25,12 @@ pub trait StepCli: clap::Parser {
     /// How long the step may take to leave things in order after it was asked to stop; then it is stopped by force.
     /// The default stays within the ten seconds that container engines wait after SIGTERM.
     const CLEANUP: Duration = Duration::from_secs(5);
+
+    /// The secrets that the step may use.
+    const SECRETS: &'static [SecretName] = &[];
+
+    /// The outputs that the step may write.
+    const OUTPUTS: &'static [OutputName] = &[];
 
     /// The flags that every step has.
     fn common(&self) -> &Common;
@@ -131,7 +138,11 @@ where
     F: AsyncFnOnce(C, Context) -> Result<StepReport, Fault>,
 {
     let (started, started_at) = (Instant::now(), host.clock.now());
-    let command = command::<C>();
+    let plain = versioned::<C>();
+    if is_manifest_wanted(&host.args) {
+        return print_manifest::<C>(&host, &plain);
+    }
+    let command = twin::document(plain.arg(manifest::flag()));
     let parsed = twin::parse(&command, &host.args, &host.env).and_then(|matches| {
         let path = command_path(&matches);
         let cli = C::from_arg_matches(&matches).map_err(|error| ParseError::Clap(error, Vec::new()))?;
@@ -156,7 +167,7 @@ where
     let draft = Draft::default();
     let name = command.get_name();
     let ending = Arc::new(Ending {
-        step: name.strip_prefix("pilotage-").unwrap_or(name).to_owned(),
+        step: manifest::short_name(name).to_owned(),
         command: path,
         version: command.get_version().unwrap_or_default().to_owned(),
         started_at,
@@ -169,6 +180,7 @@ where
         redactor: redactor.clone(),
         stdout: host.stdout.clone(),
         stderr: host.stderr.clone(),
+        declared: C::OUTPUTS,
         draft: draft.clone(),
         claimed: AtomicBool::new(false),
     });
@@ -210,14 +222,32 @@ where
     }
 }
 
-/// The step's command, with a version and with the twins of its flags in the help.
-fn command<C: StepCli>() -> Command {
+/// The step's command, with a version.
+fn versioned<C: StepCli>() -> Command {
     let command = C::command();
-    let command = match command.get_version() {
+    match command.get_version() {
         Some(_) => command,
         None => command.version(env!("CARGO_PKG_VERSION")),
-    };
-    twin::document(command)
+    }
+}
+
+/// Whether the command line asks for the manifest, and for nothing else.
+fn is_manifest_wanted(args: &[OsString]) -> bool {
+    matches!(args, [_, flag] if flag.to_str().and_then(|flag| flag.strip_prefix("--")) == Some(manifest::FLAG))
+}
+
+fn print_manifest<C: StepCli>(host: &Host, command: &Command) -> ExitCode {
+    let version = command.get_version().unwrap_or_default();
+    let manifest = manifest::manifest(command, version, C::SECRETS, C::OUTPUTS);
+    match host.stdout.write_text(&manifest.to_json()) {
+        Ok(()) => ExitCode::Passed,
+        Err(error) => {
+            let _ = host
+                .stderr
+                .write_text(&format!("error: the manifest cannot be printed: {error}\n"));
+            ExitCode::Internal
+        }
+    }
 }
 
 /// The subcommands that were typed, in one text.

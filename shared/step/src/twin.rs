@@ -1,4 +1,5 @@
-//! Every long flag has a twin in the environment: `--cache-dir` and `PILOTAGE_CACHE_DIR`.
+//! Every long flag has a twin in the environment: `--cache-dir` and `PILOTAGE_CACHE_DIR`. So has a value that stands
+//! without a flag: `URLS` and `PILOTAGE_URLS`.
 //!
 //! The twins are read from the [`Env`] that was read once and put into the command line in front of what was typed, so
 //! that the parser treats both alike. What was typed wins: a twin is left out when its flag was typed, and also when it
@@ -28,7 +29,7 @@ pub(crate) fn variable(long: &str) -> String {
 
 /// Adds the name of its twin to the help of every flag.
 pub(crate) fn document(command: Command) -> Command {
-    let command = command.mut_args(|arg| match twin(&arg) {
+    let command = command.mut_args(|arg| match of(&arg) {
         None => arg,
         Some(name) => {
             let note = format!("[env: {name}]");
@@ -80,30 +81,42 @@ pub(crate) fn parse(command: &Command, argv: &[OsString], env: &Env) -> Result<A
     }
 }
 
-/// The variable of an argument, when it has one.
-fn twin(arg: &Arg) -> Option<String> {
+/// The variable of an argument, when it has one. What prints something and ends has none.
+pub(crate) fn of(arg: &Arg) -> Option<String> {
     match arg.get_action() {
         ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version => None,
-        _ if arg.get_env().is_some() => None,
-        _ => arg.get_long().map(variable),
+        _ if arg.get_env().is_some() || arg.is_exclusive_set() => None,
+        _ if arg.is_positional() || arg.get_long().is_some() => Some(variable(&name(arg))),
+        _ => None,
     }
 }
 
-/// A flag that comes from the environment.
+/// An argument's name: its long flag, or what it is called where it has none.
+pub(crate) fn name(arg: &Arg) -> String {
+    match arg.get_long() {
+        Some(long) => long.to_owned(),
+        None => arg.get_id().as_str().replace('_', "-"),
+    }
+}
+
+/// A flag, or a value without one, that comes from the environment.
 struct Twin {
     /// Which of the commands on the line it belongs to: 0 is the program itself.
     level: usize,
-    long: String,
+    /// How the parser calls it: the long flag, or what stands for the value in the help.
+    called: String,
     variable: String,
     tokens: Vec<OsString>,
 }
 
 impl Twin {
-    /// Whether the parser's `--flag <VALUE>` speaks of this one.
-    fn is(&self, flag: &str) -> bool {
-        flag.strip_prefix("--")
-            .and_then(|flag| flag.split([' ', '=', '[']).next())
-            .is_some_and(|long| long.trim_end_matches("...") == self.long)
+    /// Whether the parser's `--flag <VALUE>`, `[VALUE]...` or `<VALUE>` speaks of this one.
+    fn is(&self, argument: &str) -> bool {
+        let called = match argument.strip_prefix("--") {
+            Some(flag) => flag.split([' ', '=', '[']).next().unwrap_or_default(),
+            None => argument.trim_start_matches(['[', '<']),
+        };
+        called.trim_end_matches("...").trim_end_matches([']', '>']) == self.called
     }
 }
 
@@ -125,6 +138,8 @@ struct Typed<'a> {
     /// The commands with the index of the token after each.
     levels: Vec<(&'a Command, usize)>,
     flags: BTreeSet<String>,
+    /// The commands, by their level, after which values without a flag were typed.
+    with_values: BTreeSet<usize>,
     asks_for_help: bool,
 }
 
@@ -133,14 +148,22 @@ impl<'a> Typed<'a> {
         let mut typed = Self {
             levels: vec![(command, argv.len().min(1))],
             flags: BTreeSet::new(),
+            with_values: BTreeSet::new(),
             asks_for_help: false,
         };
         let mut current = command;
         let mut index = 1;
         while let Some(token) = argv.get(index) {
             index += 1;
-            let Some(token) = token.to_str() else { continue };
+            let level = typed.levels.len() - 1;
+            let Some(token) = token.to_str() else {
+                typed.with_values.insert(level);
+                continue;
+            };
             if token == "--" {
+                if index < argv.len() {
+                    typed.with_values.insert(level);
+                }
                 break;
             } else if let Some(flag) = token.strip_prefix("--") {
                 let (name, attached) = match flag.split_once('=') {
@@ -166,6 +189,8 @@ impl<'a> Typed<'a> {
                 typed.levels.push((next, index));
             } else if current.is_allow_external_subcommands_set() {
                 break;
+            } else {
+                typed.with_values.insert(level);
             }
         }
         typed
@@ -191,13 +216,17 @@ impl<'a> Typed<'a> {
         let mut twins = Vec::new();
         for (level, (command, _)) in self.levels.iter().enumerate() {
             let below = &self.levels[level + 1..];
+            // Values without a flag are known by their order alone: the first that is not there ends them.
+            let mut in_order = below.is_empty() && !self.with_values.contains(&level);
             for arg in command.get_arguments() {
-                let (Some(variable), Some(long)) = (twin(arg), arg.get_long()) else {
-                    continue;
-                };
+                let Some(variable) = of(arg) else { continue };
                 let Some(value) = env.get_os(&variable) else {
+                    in_order &= !arg.is_positional();
                     continue;
                 };
+                if arg.is_positional() && !in_order {
+                    continue;
+                }
                 let id = arg.get_id();
                 if done.contains(id.as_str()) {
                     continue;
@@ -212,10 +241,17 @@ impl<'a> Typed<'a> {
                     // The command that was typed last is the one that is meant.
                     continue;
                 }
-                let tokens = tokens(arg, long, &variable, value)?;
+                let tokens = match arg.get_long() {
+                    Some(long) => tokens(arg, long, &variable, value)?,
+                    None => values(arg, &variable, value)?,
+                };
+                let called = match (arg.get_long(), arg.get_value_names()) {
+                    (None, Some([value, ..])) => value.to_string(),
+                    _ => name(arg),
+                };
                 twins.push(Twin {
                     level,
-                    long: long.to_owned(),
+                    called,
                     variable,
                     tokens,
                 });
@@ -251,11 +287,30 @@ fn has_short(arg: &Arg, short: char) -> bool {
     arg.get_short() == Some(short) || arg.get_all_short_aliases().unwrap_or_default().contains(&short)
 }
 
+/// A value without a flag as it would be typed: where there may be several, one a line.
+fn values(arg: &Arg, variable: &str, value: &OsStr) -> Result<Vec<OsString>, ParseError> {
+    let text = utf8(variable, value)?;
+    let values: Vec<&str> = match arg.get_action() {
+        ArgAction::Append => text.lines().filter(|line| !line.is_empty()).collect(),
+        _ => vec![text],
+    };
+    if values.iter().any(|value| value.starts_with('-')) {
+        return Err(ParseError::Variable(format!(
+            "{variable} has a value that begins with `-`, like a flag"
+        )));
+    }
+    Ok(values.into_iter().map(OsString::from).collect())
+}
+
+fn utf8<'v>(variable: &str, value: &'v OsStr) -> Result<&'v str, ParseError> {
+    value
+        .to_str()
+        .ok_or_else(|| ParseError::Variable(format!("{variable} is not UTF-8")))
+}
+
 /// The flag as it would be typed.
 fn tokens(arg: &Arg, long: &str, variable: &str, value: &OsStr) -> Result<Vec<OsString>, ParseError> {
-    let Some(text) = value.to_str() else {
-        return Err(ParseError::Variable(format!("{variable} is not UTF-8")));
-    };
+    let text = utf8(variable, value)?;
     let flag = OsString::from(format!("--{long}"));
     let tokens = match arg.get_action() {
         ArgAction::SetTrue | ArgAction::SetFalse => match truth(text) {
@@ -399,6 +454,59 @@ mod tests {
         let matches = run(&[], &[("PILOTAGE_CA_FILE", "a.pem\nb.pem\n")]).unwrap();
         let files: Vec<&String> = matches.get_many("ca").unwrap().collect();
         assert_eq!(files, ["a.pem", "b.pem"]);
+    }
+
+    fn asker() -> Command {
+        Command::new("demo")
+            .arg(
+                Arg::new("urls")
+                    .value_name("URL")
+                    .num_args(1..)
+                    .action(ArgAction::Append)
+                    .conflicts_with("file"),
+            )
+            .arg(Arg::new("file").long("file"))
+    }
+
+    fn ask(argv: &[&str], env: &[(&str, &str)]) -> Result<Vec<String>, ParseError> {
+        let argv: Vec<OsString> = ["demo"].iter().chain(argv).map(OsString::from).collect();
+        let matches = parse(&asker(), &argv, &Env::of(env.iter().copied()))?;
+        let urls = matches.get_many::<String>("urls");
+        Ok(urls.unwrap_or_default().cloned().collect())
+    }
+
+    #[test]
+    fn a_value_without_a_flag_has_a_twin_of_its_name() {
+        let env = [("PILOTAGE_URLS", "http://a\nhttp://b\n")];
+        assert_eq!(ask(&[], &env).unwrap(), ["http://a", "http://b"]);
+        for argv in [&["http://c"][..], &["--", "http://c"]] {
+            assert_eq!(ask(argv, &env).unwrap(), ["http://c"], "{argv:?}");
+        }
+        assert!(ask(&["--file", "f"], &env).unwrap().is_empty());
+        let Err(ParseError::Variable(message)) = ask(&[], &[("PILOTAGE_URLS", "--file=f")]) else {
+            panic!("a variable is no way to give another flag");
+        };
+        assert!(message.contains("PILOTAGE_URLS"), "{message}");
+        let both = ask(&[], &[("PILOTAGE_URLS", "http://a"), ("PILOTAGE_FILE", "f")]);
+        let Err(ParseError::Clap(_, mut variables)) = both else {
+            panic!("two twins that contradict each other are an error");
+        };
+        variables.sort();
+        assert_eq!(variables, ["PILOTAGE_FILE", "PILOTAGE_URLS"]);
+    }
+
+    #[test]
+    fn values_without_flags_are_taken_in_their_order() {
+        let command = Command::new("demo")
+            .arg(Arg::new("service"))
+            .arg(Arg::new("environment"));
+        let taken = |env: &[(&str, &str)]| {
+            let matches = parse(&command, &["demo".into()], &Env::of(env.iter().copied())).unwrap();
+            (text(&matches, "service"), text(&matches, "environment"))
+        };
+        let both = [("PILOTAGE_ENVIRONMENT", "qa"), ("PILOTAGE_SERVICE", "shop")];
+        assert_eq!(taken(&both), (Some("shop".to_owned()), Some("qa".to_owned())));
+        assert_eq!(taken(&both[..1]), (None, None));
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use pilotage_name::{CommitId, ReleaseId};
-use pilotage_step::{Common, DescriptorArgs, StepCli};
+use pilotage_step::{Common, DescriptorArgs, OutputName, SecretName, StepCli};
 
 /// Makes one service in one environment equal to its descriptor: starts the new instance beside the old, proves it,
 /// switches, re-reads the proof, and keeps the old one to go back to.
@@ -23,6 +23,50 @@ pub struct Args {
 impl StepCli for Args {
     /// Going back ends the new instance, which may take its short grace and a kill.
     const CLEANUP: std::time::Duration = std::time::Duration::from_secs(8);
+
+    const SECRETS: &'static [SecretName] = &[SecretName {
+        env: "PILOTAGE_SECRET_*",
+        help: "A secret of a service, named by its descriptor; PILOTAGE_SECRET_<SERVICE>_… only.",
+    }];
+
+    const OUTPUTS: &'static [OutputName] = &[
+        OutputName {
+            key: "plan",
+            help: "The digest of the plan, for --expect-plan.",
+        },
+        OutputName {
+            key: "instance",
+            help: "The number of the instance that serves.",
+        },
+        OutputName {
+            key: "digest",
+            help: "The digest of what it runs.",
+        },
+        OutputName {
+            key: "version",
+            help: "The version it is.",
+        },
+        OutputName {
+            key: "instance_hash",
+            help: "What the instance is made of; another hash is another instance.",
+        },
+        OutputName {
+            key: "config_hash",
+            help: "What the descriptor asks for.",
+        },
+        OutputName {
+            key: "address_*",
+            help: "Where the port of this name can be asked directly, as HOST:PORT.",
+        },
+        OutputName {
+            key: "front_door",
+            help: "Where the front door of a process target listens, as HOST:PORT.",
+        },
+        OutputName {
+            key: "reach",
+            help: "How the instance was reached: `direct` from this machine, `join` over the environment's network.",
+        },
+    ];
 
     fn common(&self) -> &Common {
         &self.common

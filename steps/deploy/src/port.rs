@@ -81,6 +81,11 @@ pub trait Target {
     async fn outputs(&self, instance: InstanceId) -> Vec<(String, String)>;
 }
 
+/// The output that says where the port of this name can be asked.
+pub(crate) fn address_key(port: &str) -> String {
+    format!("address_{port}")
+}
+
 /// Why asking an instance any further is of no use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setback {

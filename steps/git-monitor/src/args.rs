@@ -2,7 +2,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use pilotage_config::First;
 use pilotage_message::{Who, person, reason};
 use pilotage_quantity::Duration;
-use pilotage_step::{Common, RepoArgs, StepCli};
+use pilotage_step::{Common, RepoArgs, SecretName, StepCli};
 
 /// Sees pushes to the environment branches, decides them by the gates, and triggers releases.
 ///
@@ -89,6 +89,8 @@ impl From<FirstWord> for First {
 }
 
 impl StepCli for Args {
+    const SECRETS: &'static [SecretName] = &pilotage_decision::SECRETS;
+
     fn common(&self) -> &Common {
         &self.common
     }

@@ -59,7 +59,8 @@ pub(crate) async fn watch(
         cache_dir: repo.cache_dir(&cx.env),
         git_user: repo.git_user.clone(),
     };
-    let pass = [&SECRETS[..], &["PILOTAGE_SECRET_*"], &CHANNEL_VARIABLES].concat();
+    let ours = SECRETS.map(|secret| secret.env);
+    let pass = [&ours[..], &["PILOTAGE_SECRET_*"], &CHANNEL_VARIABLES].concat();
     let kind = desk.sight().config.trigger.clone();
     let mut environment = child_environment(&cx.env, &pass);
     environment.extend(repo.ssh_environment());

@@ -2,7 +2,7 @@ use clap::Parser;
 use pilotage_check::{HeaderName, JsonPath, Pattern, StatusSet};
 use pilotage_place::PortPlace;
 use pilotage_quantity::Duration;
-use pilotage_step::{Common, DescriptorArgs, StepCli};
+use pilotage_step::{Common, DescriptorArgs, OutputName, StepCli};
 
 use crate::{Limits, Request, RequestFault, Subject, Want};
 
@@ -108,6 +108,11 @@ pub struct Args {
 }
 
 impl StepCli for Args {
+    const OUTPUTS: &'static [OutputName] = &[OutputName {
+        key: "version",
+        help: "The version that answered.",
+    }];
+
     fn common(&self) -> &Common {
         &self.common
     }

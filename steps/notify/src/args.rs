@@ -4,7 +4,7 @@ use clap::Parser;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use pilotage_message::Event;
 use pilotage_quantity::Duration;
-use pilotage_step::{Common, DescriptorArgs, StepCli};
+use pilotage_step::{Common, DescriptorArgs, OutputName, SecretName, StepCli};
 use url::Url;
 
 use crate::mail::is_mailable;
@@ -59,6 +59,44 @@ pub struct Args {
 }
 
 impl StepCli for Args {
+    const SECRETS: &'static [SecretName] = &[
+        SecretName {
+            env: "PILOTAGE_SLACK_TOKEN",
+            help: "A bot's token for Slack.",
+        },
+        SecretName {
+            env: "PILOTAGE_SLACK_WEBHOOK",
+            help: "An incoming webhook of Slack, where there is no bot.",
+        },
+        SecretName {
+            env: "PILOTAGE_SMTP_PASSWORD",
+            help: "The password for the mail server.",
+        },
+    ];
+
+    const OUTPUTS: &'static [OutputName] = &[
+        OutputName {
+            key: "channels",
+            help: "How many channels there are.",
+        },
+        OutputName {
+            key: "channels_told",
+            help: "How many of them took the message.",
+        },
+        OutputName {
+            key: "channels_failed",
+            help: "How many of them did not.",
+        },
+        OutputName {
+            key: "channels_unknown",
+            help: "How many of them may have taken it or not.",
+        },
+        OutputName {
+            key: "permalink",
+            help: "Where the message is found.",
+        },
+    ];
+
     fn common(&self) -> &Common {
         &self.common
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use pilotage_name::{EnvironmentName, ProjectName, ServiceName};
-use pilotage_step::{Common, RepoArgs, StepCli};
+use pilotage_step::{Common, OutputName, RepoArgs, SecretName, StepCli};
 
 /// Pilotage for people: makes environment repositories, checks them, and tells why things run as they run.
 #[derive(Clone, Debug, clap::Parser)]
@@ -17,6 +17,23 @@ pub struct Args {
 }
 
 impl StepCli for Args {
+    const SECRETS: &'static [SecretName] = &pilotage_decision::SECRETS;
+
+    const OUTPUTS: &'static [OutputName] = &[
+        OutputName {
+            key: "repository",
+            help: "The repository that `init` made.",
+        },
+        OutputName {
+            key: "errors",
+            help: "How many errors `check` found.",
+        },
+        OutputName {
+            key: "warnings",
+            help: "How many warnings `check` found.",
+        },
+    ];
+
     fn common(&self) -> &Common {
         &self.common
     }
@@ -185,4 +202,6 @@ pub(crate) enum Format {
     Decision,
     /// What notify is told (notify-message/v1).
     Message,
+    /// What a binary takes and gives, as --manifest prints it (step-manifest/v1).
+    Manifest,
 }

@@ -15,6 +15,7 @@ pub(crate) async fn run(format: Format, cx: &Context) -> Result<StepReport, Faul
         Format::Report => pilotage_outcome::schema(),
         Format::Event => pilotage_ledger::schema::release_event(),
         Format::Decision => pilotage_gate::schema(),
+        Format::Manifest => pilotage_manifest::schema(),
         Format::Message => return message(cx).await,
     };
     Ok(StepReport::document(document(&schema)?))

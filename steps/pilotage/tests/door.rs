@@ -21,6 +21,7 @@ fn the_schemas_are_the_committed_ones() {
         ("config", "shared/config/schema.json"),
         ("report", "shared/outcome/step-report.schema.json"),
         ("event", "shared/ledger/schemas/release-event.v1.schema.json"),
+        ("manifest", "shared/manifest/step-manifest.schema.json"),
     ] {
         let output = pilotage(&format!("schema {format}")).run();
         assert_eq!(output.code, Some(0), "{output}");

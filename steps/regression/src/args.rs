@@ -5,7 +5,7 @@ use clap::Parser;
 use pilotage_name::{CommitId, ReleaseId};
 use pilotage_place::PortPlace;
 use pilotage_quantity::Duration;
-use pilotage_step::{Common, DescriptorArgs, StepCli};
+use pilotage_step::{Common, DescriptorArgs, OutputName, StepCli};
 
 use crate::Glob;
 
@@ -92,6 +92,17 @@ pub struct Args {
 }
 
 impl StepCli for Args {
+    const OUTPUTS: &'static [OutputName] = &[
+        OutputName {
+            key: "tests",
+            help: "How many tests the reports tell of.",
+        },
+        OutputName {
+            key: "failed",
+            help: "How many of them failed.",
+        },
+    ];
+
     /// The suite gets some of it to end by itself, and its reports are merged in the rest.
     const CLEANUP: StdDuration = StdDuration::from_secs(9);
 

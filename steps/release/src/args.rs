@@ -4,7 +4,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use pilotage_message::{Who, person, reason};
 use pilotage_name::{EnvironmentName, ReleaseId, ServiceName};
-use pilotage_step::{Common, RepoArgs, StepCli};
+use pilotage_step::{Common, OutputName, RepoArgs, SecretName, StepCli};
 
 /// Releases services from begin to finish, and says what runs where.
 ///
@@ -27,6 +27,43 @@ impl StepCli for Args {
     /// A stage that is asked to stop (9 s), the end that is then written down (4 s) and told (4 s) take more than one step's
     /// clean-up.
     const CLEANUP: Duration = Duration::from_secs(18);
+
+    const SECRETS: &'static [SecretName] = &pilotage_decision::SECRETS;
+
+    const OUTPUTS: &'static [OutputName] = &[
+        OutputName {
+            key: "release",
+            help: "The release's id.",
+        },
+        OutputName {
+            key: "fence",
+            help: "The release's fence: what a higher one made is not changed.",
+        },
+        OutputName {
+            key: "plan",
+            help: "The digest of the plan.",
+        },
+        OutputName {
+            key: "dir",
+            help: "The folder with the plan.",
+        },
+        OutputName {
+            key: "version",
+            help: "The version that is released.",
+        },
+        OutputName {
+            key: "commit",
+            help: "The commit of the environment branch that is released.",
+        },
+        OutputName {
+            key: "outcome",
+            help: "How the release ended: passed, failed, refused …",
+        },
+        OutputName {
+            key: "digest",
+            help: "The digest of what runs, as it was proved.",
+        },
+    ];
 
     fn common(&self) -> &Common {
         &self.common

@@ -20,16 +20,19 @@ fn a_release_serves_through_the_front_door_and_a_second_one_changes_nothing() {
     );
     let first = world.deploy(&["--release", "qa.shop.1"]).expect(0);
     assert_eq!((first.effects(), first.output("version")), ("complete", "1.0.0"));
-    assert_eq!(first.output("front"), world.listen.to_string());
+    assert_eq!(first.output("front_door"), world.listen.to_string());
     assert_eq!(world.ask(), (200, "Shop 1.0.0\n".to_owned()));
 
-    let direct = first.output("http").parse().unwrap();
+    let direct = first.output("address_http").parse().unwrap();
     let ask = |path: &str| get(direct, "x", path).unwrap().1;
     assert_eq!(ask("/env/LOG_LEVEL"), "debug");
     assert_eq!(ask("/file/etc/shop/app.yaml"), "colour: blue");
     assert_eq!(ask("/env/PILOTAGE_RELEASE"), "qa.shop.1");
     assert_eq!(ask("/env/PILOTAGE_INSTANCE_HASH"), first.output("instance_hash"));
-    assert_eq!(ask("/env/PORT"), first.output("http").rsplit(':').next().unwrap());
+    assert_eq!(
+        ask("/env/PORT"),
+        first.output("address_http").rsplit(':').next().unwrap()
+    );
 
     let again = world.deploy(&["--release", "qa.shop.1"]).expect(0);
     assert_eq!(
@@ -198,9 +201,13 @@ fn a_changed_variable_or_secret_restarts_and_the_secret_is_seen_nowhere() {
     };
     let first = with("planted-one").expect(0);
     assert_eq!(
-        get(first.output("http").parse().unwrap(), "x", "/env/DB_PASSWORD")
-            .unwrap()
-            .1,
+        get(
+            first.output("address_http").parse().unwrap(),
+            "x",
+            "/env/DB_PASSWORD"
+        )
+        .unwrap()
+        .1,
         "planted-one"
     );
     assert_eq!(with("planted-one").expect(0).effects(), "none");
@@ -459,9 +466,13 @@ fn undo_switches_back_once_under_its_fence() {
     );
     assert_eq!(world.ask().1, "Shop 1.0.0\n");
     assert_eq!(
-        get(undone.output("http").parse().unwrap(), "x", "/env/GREETING")
-            .unwrap()
-            .1,
+        get(
+            undone.output("address_http").parse().unwrap(),
+            "x",
+            "/env/GREETING"
+        )
+        .unwrap()
+        .1,
         "old"
     );
     assert_eq!(

@@ -5,7 +5,7 @@ use super::service::DockerService;
 use crate::desired::Identity;
 use crate::error::TargetError;
 use crate::live::{InstanceId, State};
-use crate::port::Evidence;
+use crate::port::{Evidence, address_key};
 
 impl DockerService {
     /// What runs, and whether clients find it.
@@ -56,7 +56,7 @@ impl DockerService {
             label::read(&container.labels, &self.key.environment).and_then(|told| told.descriptor);
         for port in descriptor.iter().flat_map(|descriptor| &descriptor.ports) {
             if let Ok(address) = self.address_of(id, &port.name).await {
-                outputs.push((port.name.clone(), address.to_string()));
+                outputs.push((address_key(&port.name), address.to_string()));
             }
         }
         outputs.push(("reach".to_owned(), self.ourselves.word().to_owned()));

@@ -13,7 +13,7 @@ use crate::error::TargetError;
 use crate::front_door::{Ask, ask};
 use crate::live::{InstanceId, Live};
 use crate::operation::Operation;
-use crate::port::{Evidence, Setback, Target};
+use crate::port::{Evidence, Setback, Target, address_key};
 
 /// What a process target can do.
 pub const CAPABILITIES: Capabilities = Capabilities {
@@ -110,7 +110,7 @@ impl Target for ProcessService {
             outputs.extend(
                 run.addresses
                     .iter()
-                    .map(|(name, address)| (name.clone(), address.to_string())),
+                    .map(|(name, address)| (address_key(name), address.to_string())),
             );
         }
         let routed = self
@@ -119,7 +119,7 @@ impl Target for ProcessService {
             .flatten()
             .is_some_and(|route| !route.routes.is_empty());
         if routed && let Ok(answer) = ask(&self.dir.state, &Ask::Status).await {
-            outputs.push(("front".to_owned(), answer.listen.to_string()));
+            outputs.push(("front_door".to_owned(), answer.listen.to_string()));
         }
         outputs
     }
