@@ -57,6 +57,18 @@ record! {
     }
 }
 
+impl Storm {
+    /// Below this many services a percentage says nothing: one of three services is a third.
+    const PERCENT_COUNTS_ABOVE: u32 = 5;
+
+    /// Whether a push that changes so many of an environment's services is one.
+    #[must_use]
+    pub fn is_one(&self, changing: u32, total: u32) -> bool {
+        let share = u64::from(changing) * 100 > u64::from(self.percent) * u64::from(total);
+        changing > self.services || (share && changing > Self::PERCENT_COUNTS_ABOVE)
+    }
+}
+
 impl Default for Storm {
     fn default() -> Self {
         Self {

@@ -60,7 +60,8 @@ impl Question<'_> {
             asked.push((service, self.allowed(service, resolved)));
         }
         let storm = self.storm(&asked)?;
-        let brought = self.commits(&asked)?;
+        let is_storm = self.sight.config.storm.is_one(storm.changing, storm.total);
+        let brought = self.commits(&asked, is_storm)?;
         let keyring = Keyring::of(&self.sight.config);
         let mut decided = Vec::with_capacity(asked.len());
         for ((service, resolved), commits) in asked.into_iter().zip(brought) {

@@ -11,9 +11,6 @@ use crate::descriptors::{self, Resolved};
 use crate::error::Error;
 use crate::past::ServicePast;
 
-/// This many services make no storm, whatever pilotage.yaml says.
-const NO_STORM: usize = 1;
-
 /// So many descriptors of a range are read to see whether they ask for what was accepted though they are written
 /// differently. Further back only the very same files do.
 const MOST_READ: usize = 100;
@@ -33,14 +30,32 @@ pub(crate) struct Commits {
 
 impl Question<'_> {
     /// The commits of each service's range. Services whose range starts at the same commit are walked together.
-    pub(crate) fn commits(&self, asked: &[(&ServiceName, Resolved)]) -> Result<Vec<Commits>, Error> {
+    /// Whoever announces a storm is looked for only where there is one, as `is_storm` says.
+    pub(crate) fn commits(
+        &self,
+        asked: &[(&ServiceName, Resolved)],
+        is_storm: bool,
+    ) -> Result<Vec<Commits>, Error> {
+        // Many services were accepted at one commit, and how far that is from here is asked of the whole history.
+        let mut starts: BTreeMap<&CommitId, Option<CommitId>> = BTreeMap::new();
         let mut open: BTreeMap<Option<CommitId>, Vec<usize>> = BTreeMap::new();
         for (index, (service, _)) in asked.iter().enumerate() {
-            open.entry(self.since(service)?).or_default().push(index);
+            let since = match self.start(service) {
+                None => None,
+                Some(start) => match starts.get(start) {
+                    Some(known) => known.clone(),
+                    None => {
+                        let since = self.since(start)?;
+                        starts.insert(start, since.clone());
+                        since
+                    }
+                },
+            };
+            open.entry(since).or_default().push(index);
         }
         let mut found = vec![Commits::default(); asked.len()];
         while let Some((since, indices)) = open.pop_first() {
-            let walked = self.walk(since.as_ref(), &indices, asked)?;
+            let walked = self.walk(since.as_ref(), &indices, asked, is_storm)?;
             for (index, commits) in indices.into_iter().zip(walked) {
                 let (service, resolved) = &asked[index];
                 let again = match self.removed(service, resolved, &commits)? {
@@ -62,6 +77,7 @@ impl Question<'_> {
         since: Option<&CommitId>,
         indices: &[usize],
         asked: &[(&ServiceName, Resolved)],
+        is_storm: bool,
     ) -> Result<Vec<Commits>, Error> {
         let paths: Vec<Vec<String>> = indices
             .iter()
@@ -73,7 +89,10 @@ impl Question<'_> {
             .collect();
         let groups: Vec<&[&str]> = groups.iter().map(Vec::as_slice).collect();
         let mut accountable = self.repository.accountable_each(since, self.commit, &groups)?;
-        let announced = self.announced(since, asked.len())?;
+        let announced = match since {
+            Some(since) if is_storm => self.announced(since)?,
+            _ => None,
+        };
         // At first sight the whole history lies in the range; the last change is the one to answer for. Where the
         // range has no start because the branch was rewritten altogether, everybody answers.
         if since.is_none() && self.past.first_sight != FirstSight::Known {
@@ -225,12 +244,8 @@ impl Question<'_> {
         Ok(all.into_iter().next())
     }
 
-    /// The newest commit that was brought to the branch since with a `Storm` trailer; not looked for where so few services
-    /// are asked about that there can be no storm.
-    fn announced(&self, since: Option<&CommitId>, asked: usize) -> Result<Option<CommitId>, Error> {
-        let (Some(since), true) = (since, asked > NO_STORM) else {
-            return Ok(None);
-        };
+    /// The newest commit that was brought to the branch since with a `Storm` trailer.
+    fn announced(&self, since: &CommitId) -> Result<Option<CommitId>, Error> {
         for id in self.repository.first_parent_range(Some(since), self.commit)? {
             let trailers = self.repository.commit(&id)?.trailers;
             if trailers
@@ -244,13 +259,17 @@ impl Question<'_> {
     }
 
     /// Where the range of a service starts: at its last accepted decision, else where the environment was first seen.
-    fn since(&self, service: &ServiceName) -> Result<Option<CommitId>, Error> {
+    fn start(&self, service: &ServiceName) -> Option<&CommitId> {
         let accepted = self.known(service).and_then(|past| past.accepted.as_ref());
-        let start = accepted.map(|seen| &seen.commit).or(self.past.base.as_ref());
+        accepted.map(|seen| &seen.commit).or(self.past.base.as_ref())
+    }
+
+    /// The same as far as the branch has it now.
+    fn since(&self, start: &CommitId) -> Result<Option<CommitId>, Error> {
         // A start that was rewritten away altogether is nowhere in the range.
-        let Some(start) = start.filter(|start| self.repository.has_commit(start)) else {
+        if !self.repository.has_commit(start) {
             return Ok(None);
-        };
+        }
         // After an accepted rewrite the old start is no ancestor any more; then the range starts where they meet.
         if self.repository.is_ancestor(start, self.commit)? {
             Ok(Some(start.clone()))

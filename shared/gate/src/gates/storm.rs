@@ -5,9 +5,6 @@ use super::Case;
 use crate::decision::{Answer, GateResult};
 use crate::evidence::FirstSight;
 
-/// Below this many services a percentage says nothing: one of three services is a third.
-const PERCENT_COUNTS_ABOVE: u32 = 5;
-
 pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
     const GATE: &str = "storm";
     let evidence = case.evidence;
@@ -16,8 +13,7 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
     }
     let limit = &case.config.storm;
     let (changing, total) = (evidence.storm.changing, evidence.storm.total);
-    let share = u64::from(changing) * 100 > u64::from(limit.percent) * u64::from(total);
-    if changing <= limit.services && !(share && changing > PERCENT_COUNTS_ABOVE) {
+    if !limit.is_one(changing, total) {
         return None;
     }
     let said = format!(
