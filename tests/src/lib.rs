@@ -4,6 +4,7 @@ pub mod command;
 pub mod contract;
 pub mod docker;
 pub mod gitserver;
+pub mod grpc;
 pub mod play;
 pub mod slack;
 pub mod smtp;

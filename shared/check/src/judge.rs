@@ -1,3 +1,8 @@
+use std::fmt::Write as _;
+
+use crate::certificate::lasting;
+use crate::command::exited;
+use crate::grpc::serving;
 use crate::verdict::{Class, Said, Verdict};
 use crate::{Expectation, Found, HttpAnswer, HttpExpectation, NoAnswer, Observation, TlsProblem};
 
@@ -9,16 +14,37 @@ pub fn judge(expectation: &Expectation, observation: &Observation) -> Verdict {
     match (expectation, observation) {
         (_, Observation::NoAnswer { cause, detail, .. }) => silence(*cause, detail),
         (Expectation::Tcp, Observation::Connected { .. }) => good("connected", "connected".to_owned(), None),
-        (Expectation::Http(expected), Observation::Http(answer)) => http(expected, answer),
-        // A prober that answers another question than it was asked has proved nothing.
-        (Expectation::Tcp, Observation::Http(_)) => bad(
-            "http",
-            "an HTTP answer where a connection was asked for".to_owned(),
-            Class::Transient,
+        (Expectation::Tls { min_days }, Observation::Secured { certificate, .. }) => lasting(
+            good("connected", "connected".to_owned(), None),
+            Some(*min_days),
+            Some(certificate),
         ),
-        (Expectation::Http(_), Observation::Connected { .. }) => bad(
-            "connected",
-            "connected, and no HTTP answer was read".to_owned(),
+        (Expectation::Http(expected), Observation::Http(answer)) => lasting(
+            http(expected, answer),
+            expected.min_days,
+            answer.certificate.as_ref(),
+        ),
+        (Expectation::Grpc(expected), Observation::Grpc(answer)) => lasting(
+            serving(&expected.service, &answer.said),
+            expected.min_days,
+            answer.certificate.as_ref(),
+        ),
+        (Expectation::Exit, Observation::Exited { code, output, .. }) => exited(*code, output),
+        // A prober that answers another question than it was asked has proved nothing.
+        (
+            Expectation::Tcp
+            | Expectation::Tls { .. }
+            | Expectation::Http(_)
+            | Expectation::Grpc(_)
+            | Expectation::Exit,
+            Observation::Connected { .. }
+            | Observation::Secured { .. }
+            | Observation::Http(_)
+            | Observation::Grpc(_)
+            | Observation::Exited { .. },
+        ) => bad(
+            "another answer",
+            "the answer to another question than was asked".to_owned(),
             Class::Transient,
         ),
     }
@@ -58,11 +84,13 @@ fn silence(cause: NoAnswer, detail: &str) -> Verdict {
         | NoAnswer::Protocol => Class::Transient,
     };
     let key = cause.to_string();
-    let text = if detail.is_empty() {
-        key.clone()
-    } else {
-        format!("{key}: {}", excerpt(detail.as_bytes(), 200))
-    };
+    let mut text = key.clone();
+    if !detail.is_empty() {
+        let _ = write!(text, ": {}", excerpt(detail.as_bytes(), 200));
+    }
+    if cause == NoAnswer::Tls(TlsProblem::UnknownAuthority) {
+        text.push_str("; --ca-file FILE trusts the authority that signed it");
+    }
     Verdict::NoAnswer(Said { key, text }, class)
 }
 

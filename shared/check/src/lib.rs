@@ -7,8 +7,11 @@
 
 mod assertion;
 mod capture;
+mod certificate;
+mod command;
 mod expectation;
 mod expression;
+mod grpc;
 mod header_name;
 mod histogram;
 mod json_path;
@@ -25,8 +28,10 @@ mod version_source;
 
 pub use assertion::{Assertion, unmet};
 pub use capture::CaptureSource;
-pub use expectation::{Expectation, HttpExpectation};
+pub use certificate::Certificate;
+pub use expectation::{Expectation, GrpcExpectation, HttpExpectation};
 pub use expression::Expression;
+pub use grpc::{GrpcAnswer, GrpcCode, GrpcSaid};
 pub use header_name::HeaderName;
 pub use histogram::Histogram;
 pub use json_path::JsonPath;

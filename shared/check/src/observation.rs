@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::HeaderName;
+use crate::{Certificate, GrpcAnswer, HeaderName};
 
 /// What one try of one endpoint at one address saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,8 +11,26 @@ pub enum Observation {
         /// From the start of the try.
         elapsed: Duration,
     },
+    /// An encrypted connection came up.
+    Secured {
+        /// What the other side proved itself with.
+        certificate: Certificate,
+        /// From the start of the try.
+        elapsed: Duration,
+    },
     /// An HTTP answer came, good or not.
     Http(HttpAnswer),
+    /// A gRPC server, or something in front of it, answered.
+    Grpc(GrpcAnswer),
+    /// A command came to its end.
+    Exited {
+        /// Its exit code; none when a signal ended it.
+        code: Option<i32>,
+        /// The last it said, on both of its outputs.
+        output: String,
+        /// From the start of the try.
+        elapsed: Duration,
+    },
     /// Nothing came that could be judged.
     NoAnswer {
         /// The kind of silence.
@@ -29,8 +47,12 @@ impl Observation {
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         match self {
-            Self::Connected { elapsed } | Self::NoAnswer { elapsed, .. } => *elapsed,
+            Self::Connected { elapsed }
+            | Self::Secured { elapsed, .. }
+            | Self::Exited { elapsed, .. }
+            | Self::NoAnswer { elapsed, .. } => *elapsed,
             Self::Http(answer) => answer.elapsed,
+            Self::Grpc(answer) => answer.elapsed,
         }
     }
 }
@@ -46,6 +68,8 @@ pub struct HttpAnswer {
     pub body: Vec<u8>,
     /// Whether the body went on after what is kept.
     pub truncated: bool,
+    /// The certificate of the other side, where the connection was encrypted.
+    pub certificate: Option<Certificate>,
     /// From the start of the try to the end of the body.
     pub elapsed: Duration,
 }

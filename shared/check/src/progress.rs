@@ -153,6 +153,8 @@ impl Progress {
         self.streak = match (good, self.patience.any_address) {
             (false, _) => 0,
             (true, true) => self.streak + 1,
+            // What is asked within the instance has no address.
+            (true, false) if asked.is_empty() => self.streak + 1,
             (true, false) => {
                 let streaks = asked.iter().filter_map(|address| self.addresses.get(address));
                 streaks.map(|seen| seen.streak).min().unwrap_or_default()

@@ -33,6 +33,7 @@ impl Answer {
             status: self.status.clone(),
             contains: self.contains.clone(),
             version: self.version.clone().map(|source| (source, version.to_owned())),
+            min_days: None,
         }
     }
 

@@ -1,4 +1,4 @@
-use pilotage_check::{Expectation, Patience};
+use pilotage_check::{Expectation, GrpcExpectation, HttpExpectation, Patience};
 use pilotage_quantity::Duration;
 use pilotage_yaml::{Decode, Decoder, Fields, Node, record};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -34,6 +34,16 @@ pub struct Endpoint {
     pub ask: Ask,
     /// The name of the port that is asked; none for `exec`.
     pub port: Option<String>,
+    /// That it is asked over TLS, and for how long the certificate has to be good; none for `exec`.
+    pub tls: Option<Tls>,
+}
+
+record! {
+    /// A TLS connection: the certificate has to be trusted, and good for a while.
+    pub struct Tls: Eq {
+        /// Whole days that the certificate has to be good for at least.
+        pub min_days: u32 = 0,
+    }
 }
 
 /// A question to an endpoint.
@@ -71,14 +81,27 @@ impl Ask {
             Self::Exec { .. } => "exec",
         }
     }
+}
 
-    /// What has to come back when `version` is asked; nothing where the question is not asked over a connection of ours.
+impl Endpoint {
+    /// What has to come back when `version` is asked.
     #[must_use]
-    pub fn expectation(&self, version: &str) -> Option<Expectation> {
-        match self {
-            Self::Http { answer, .. } => Some(Expectation::Http(answer.expectation(version))),
-            Self::Tcp => Some(Expectation::Tcp),
-            Self::Grpc { .. } | Self::Exec { .. } => None,
+    pub fn expectation(&self, version: &str) -> Expectation {
+        let min_days = self.tls.as_ref().map(|tls| tls.min_days);
+        match &self.ask {
+            Ask::Http { answer, .. } => Expectation::Http(HttpExpectation {
+                min_days,
+                ..answer.expectation(version)
+            }),
+            Ask::Tcp => match min_days {
+                Some(min_days) => Expectation::Tls { min_days },
+                None => Expectation::Tcp,
+            },
+            Ask::Grpc { service } => Expectation::Grpc(GrpcExpectation {
+                service: service.clone(),
+                min_days,
+            }),
+            Ask::Exec { .. } => Expectation::Exit,
         }
     }
 }
@@ -104,49 +127,41 @@ impl Decode for Endpoint {
         let mut fields = Fields::of(node, cx, "an endpoint")?;
         let Some((choice, value)) = fields.one_of(CHOICES, cx) else {
             // The other keys are known, whatever the question was meant to be.
-            for key in Answer::KEYS.into_iter().chain(["port"]) {
+            for key in Answer::KEYS.into_iter().chain(["port", "tls"]) {
                 fields.get(key);
             }
             fields.finish(cx);
             return None;
         };
-        let endpoint = match choice {
+        let (ask, port) = match choice {
             "http" => {
                 let path = request_path(value, cx);
                 let port = fields.required("port", cx);
                 let answer = Answer::take(&mut fields, cx);
-                http(path, port, answer)
+                (
+                    path.zip(answer).map(|(path, answer)| Ask::Http { path, answer }),
+                    port,
+                )
             }
-            "tcp" => String::decode(value, cx).map(|port| Self {
-                ask: Ask::Tcp,
-                port: Some(port),
-            }),
+            "tcp" => (Some(Ask::Tcp), String::decode(value, cx).map(Some)),
             "grpc" => {
                 let service = String::decode(value, cx);
                 let port = fields.required("port", cx);
-                service.and_then(|service| {
-                    Some(Self {
-                        ask: Ask::Grpc { service },
-                        port: port?,
-                    })
-                })
+                (service.map(|service| Ask::Grpc { service }), port)
             }
-            _ => argv(value, cx).map(|argv| Self {
-                ask: Ask::Exec { argv },
-                port: None,
-            }),
+            _ => (argv(value, cx).map(|argv| Ask::Exec { argv }), Some(None)),
+        };
+        let tls = match choice {
+            "exec" => Some(None),
+            _ => fields.required("tls", cx),
         };
         fields.finish(cx);
-        endpoint
+        Some(Self {
+            ask: ask?,
+            port: port?,
+            tls: tls?,
+        })
     }
-}
-
-fn http(path: Option<String>, port: Option<Option<String>>, answer: Option<Answer>) -> Option<Endpoint> {
-    let answer = answer?;
-    Some(Endpoint {
-        ask: Ask::Http { path: path?, answer },
-        port: port?,
-    })
 }
 
 /// A program with its arguments; the program is not empty.
@@ -184,6 +199,9 @@ impl Serialize for Endpoint {
             }
             Ask::Exec { argv } => map.serialize_entry("exec", argv)?,
         }
+        if let Some(tls) = &self.tls {
+            map.serialize_entry("tls", tls)?;
+        }
         map.end()
     }
 }
@@ -200,7 +218,15 @@ impl JsonSchema for Endpoint {
             "http".to_owned(),
             json!({"type": "string", "pattern": "^/", "description": "Path and query of a GET."}),
         );
+        let mut tls = generator.subschema_for::<Tls>().to_value();
+        if let Value::Object(tls) = &mut tls {
+            tls.insert(
+                "description".to_owned(),
+                "Ask over TLS: the certificate has to be trusted, and good for `min_days` more.".into(),
+            );
+        }
         http.insert("port".to_owned(), port.clone());
+        http.insert("tls".to_owned(), tls.clone());
         http.extend(
             Answer::schema(generator)
                 .into_iter()
@@ -211,8 +237,8 @@ impl JsonSchema for Endpoint {
             "description": "One thing that is asked.",
             "oneOf": [
                 one(http.into(), "http"),
-                one(json!({"tcp": {"type": "string", "description": "The name of a port that has to accept a connection."}}), "tcp"),
-                one(json!({"grpc": {"type": "string", "description": "A service for the gRPC health protocol; empty for the whole server."}, "port": port}), "grpc"),
+                one(json!({"tcp": {"type": "string", "description": "The name of a port that has to accept a connection."}, "tls": tls}), "tcp"),
+                one(json!({"grpc": {"type": "string", "description": "A service for the gRPC health protocol; empty for the whole server."}, "port": port, "tls": tls}), "grpc"),
                 one(json!({"exec": {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "A command in the instance that has to exit 0."}}), "exec"),
             ],
         })

@@ -55,7 +55,7 @@ pub use descriptor::{Descriptor, Kind, Maintainer, Notify, Regression, Resources
 pub use email::is_email;
 pub use file::FileSource;
 pub use hash::canonical_hash;
-pub use healthcheck::{Ask, Endpoint, Healthcheck};
+pub use healthcheck::{Ask, Endpoint, Healthcheck, Tls};
 pub use host::{Host, HostPort};
 pub use image::Image;
 pub use parsed::{LIMITS, Parsed, parse};

@@ -61,8 +61,24 @@ pub fn client(settings: &HttpSettings) -> Result<reqwest::Client, HttpError> {
 /// # Errors
 /// When a CA file is of no use.
 pub fn client_builder(settings: &HttpSettings) -> Result<reqwest::ClientBuilder, HttpError> {
+    builder_with(settings, tls_config(settings)?)
+}
+
+/// The same over TLS that was set up before by [`tls_config`]: for callers who build many clients, as the trusted roots are
+/// many.
+///
+/// # Errors
+/// When the library refuses a proxy.
+pub fn builder_with(
+    settings: &HttpSettings,
+    mut tls: ClientConfig,
+) -> Result<reqwest::ClientBuilder, HttpError> {
+    // RFC 9113, section 3.2: over TLS the protocol is agreed on by ALPN.
+    if settings.http2 {
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+    }
     let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls(settings)?)
+        .tls_backend_preconfigured(tls)
         .connect_timeout(settings.connect_timeout)
         .redirect(redirects(settings))
         .user_agent(&settings.user_agent)
@@ -74,6 +90,10 @@ pub fn client_builder(settings: &HttpSettings) -> Result<reqwest::ClientBuilder,
     if !settings.reuse_connections {
         builder = builder.pool_max_idle_per_host(0);
     }
+    builder = match settings.http2 {
+        true => builder.http2_prior_knowledge(),
+        false => builder.http1_only(),
+    };
     for proxy in settings.proxies.for_client().map_err(HttpError::Client)? {
         builder = builder.proxy(proxy);
     }
@@ -87,11 +107,12 @@ pub fn client_builder(settings: &HttpSettings) -> Result<reqwest::ClientBuilder,
 /// When a CA file is of no use.
 pub fn blocking_client(settings: &HttpSettings) -> Result<reqwest::blocking::Client, HttpError> {
     let mut builder = reqwest::blocking::Client::builder()
-        .tls_backend_preconfigured(tls(settings)?)
+        .tls_backend_preconfigured(tls_config(settings)?)
         .connect_timeout(settings.connect_timeout)
         .timeout(settings.timeout)
         .redirect(redirects(settings))
         .user_agent(&settings.user_agent)
+        .http1_only()
         .no_proxy();
     if !settings.reuse_connections {
         builder = builder.pool_max_idle_per_host(0);
@@ -102,7 +123,11 @@ pub fn blocking_client(settings: &HttpSettings) -> Result<reqwest::blocking::Cli
     builder.build().map_err(HttpError::Client)
 }
 
-fn tls(settings: &HttpSettings) -> Result<ClientConfig, HttpError> {
+/// TLS that trusts what the settings trust.
+///
+/// # Errors
+/// When a CA file is of no use.
+pub fn tls_config(settings: &HttpSettings) -> Result<ClientConfig, HttpError> {
     install_tls();
     Ok(
         ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))

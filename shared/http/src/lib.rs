@@ -17,7 +17,7 @@ mod roots;
 mod settings;
 
 pub use body::{Body, read_body, read_body_blocking};
-pub use client::{HttpError, blocking_client, client, client_builder, install_tls};
+pub use client::{HttpError, blocking_client, builder_with, client, client_builder, install_tls, tls_config};
 pub use credentials::Credentials;
 pub use failure::{Failure, FailureKind, TlsProblem};
 pub use proxies::{Proxies, ProxyError};
@@ -26,3 +26,5 @@ pub use settings::HttpSettings;
 
 /// The HTTP library, for those who use the clients built here.
 pub use reqwest;
+/// The TLS library, for those who speak TLS and no HTTP.
+pub use rustls;

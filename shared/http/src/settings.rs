@@ -21,6 +21,8 @@ pub struct HttpSettings {
     pub redirects: usize,
     /// Whether a connection serves more than one request. A check that wants to see a fresh connection says no.
     pub reuse_connections: bool,
+    /// Whether HTTP/2 is spoken from the first byte, and nothing else, as gRPC asks for; otherwise it is HTTP/1.1.
+    pub http2: bool,
     /// What the other side is told about us.
     pub user_agent: String,
 }
@@ -35,6 +37,7 @@ impl Default for HttpSettings {
             proxies: Proxies::none(),
             redirects: 0,
             reuse_connections: true,
+            http2: false,
             user_agent: concat!("pilotage/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }

@@ -29,6 +29,21 @@ pub struct Place {
     pub found: &'static str,
 }
 
+impl Place {
+    /// The same place, where TLS is known to be spoken: a route's host is then found at 443.
+    #[must_use]
+    pub fn over_tls(mut self) -> Self {
+        if self.scheme == Scheme::Http && self.found == ROUTE {
+            self.at.port = 443;
+        }
+        self.scheme = Scheme::Https;
+        self
+    }
+}
+
+/// How a port is found of which only the host of a route is known.
+const ROUTE: &str = "the route's host";
+
 /// A port that is published, and nobody says where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -71,7 +86,7 @@ impl Finder<'_> {
             (Publish::Proxy, Some(door), _) => {
                 http(reachable(door.ip()).to_string(), door.port(), "front door")
             }
-            (Publish::Proxy, None, Some(route)) => http(route.host.to_string(), 80, "the route's host"),
+            (Publish::Proxy, None, Some(route)) => http(route.host.to_string(), 80, ROUTE),
             (Publish::Proxy, None, None) => Err(no_place()),
             (Publish::Host { host, bind }, _, _) if !bind.is_unspecified() => {
                 http(bind.to_string(), host, "the published port")

@@ -1,6 +1,6 @@
 use pilotage_check::Expectation;
 
-use crate::{Address, HttpRequest};
+use crate::{Address, GrpcRequest, HttpRequest};
 
 /// Something that is asked, where it is, and what it has to answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,10 @@ pub struct Endpoint {
 pub enum Question {
     /// A connection, which is closed at once.
     Tcp,
+    /// A connection over which TLS comes up with whoever has this name (or IP address), closed at once.
+    Tls(String),
     /// An HTTP answer.
     Http(Box<HttpRequest>),
+    /// The health of a gRPC server.
+    Grpc(Box<GrpcRequest>),
 }

@@ -44,7 +44,7 @@ pub enum RequestError {
     #[error("`{0}` is no method")]
     Method(String),
     /// A URL of another kind.
-    #[error("expected a URL such as http://shop:8080/health or tcp://db:5432")]
+    #[error("expected a URL such as http://shop:8080/health, tcp://db:5432 or grpc://shop:9000")]
     Url,
     /// A password where everyone can read it.
     #[error("credentials do not belong into a URL, where every process of the machine can read them")]

@@ -11,26 +11,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pilotage_check::{HttpAnswer, NoAnswer, Observation, TlsProblem};
-use pilotage_probe::{Address, BODY_BYTES, HttpRequest, HttpSettings, Probe, Prober, Scheme};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use pilotage_probe::{Address, BODY_BYTES, HttpRequest, Probe, Prober, Scheme};
+use rcgen::CertificateParams;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_rustls::TlsAcceptor;
 
+mod authority;
+use authority::Authority;
+
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-version: 1.4.2\r\n\r\nhello";
 const LIMIT: Duration = Duration::from_secs(20);
 
-fn settings() -> HttpSettings {
-    HttpSettings {
-        system_roots: false,
-        ..HttpSettings::default()
-    }
-}
-
 fn prober() -> Prober {
-    Prober::new(&settings()).unwrap()
+    Prober::new(&authority::settings()).unwrap()
 }
 
 /// Answers the first request of each connection with `answer`, and tells the request's head.
@@ -215,58 +210,28 @@ async fn names_have_addresses_or_a_reason() {
     );
 }
 
-struct Authority {
-    ca: CertifiedIssuer<'static, KeyPair>,
-    file: tempfile::NamedTempFile,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), ca.pem()).unwrap();
-        Self { ca, file }
-    }
-
-    fn prober(&self) -> Prober {
-        Prober::new(&HttpSettings {
-            ca_files: vec![self.file.path().to_owned()],
-            ..settings()
-        })
-        .unwrap()
-    }
-
-    async fn server(&self, params: CertificateParams) -> (SocketAddr, UnboundedReceiver<String>) {
-        let key = KeyPair::generate().unwrap();
-        let leaf = params.signed_by(&key, &self.ca).unwrap();
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![leaf.der().clone()], key)
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (tell, told) = unbounded_channel();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (tell, acceptor) = (tell.clone(), acceptor.clone());
-                tokio::spawn(async move {
-                    if let Ok(stream) = acceptor.accept(stream).await
-                        && let Some(head) = serve(stream, OK).await
-                    {
-                        let _ = tell.send(head);
-                    }
-                });
-            }
-        });
-        (address, told)
-    }
+/// Answers over TLS like [`server`] in the open.
+async fn tls_server(
+    authority: &Authority,
+    params: CertificateParams,
+) -> (SocketAddr, UnboundedReceiver<String>) {
+    let acceptor = TlsAcceptor::from(Arc::new(authority.server_config(params, &[])));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (tell, acceptor) = (tell.clone(), acceptor.clone());
+            tokio::spawn(async move {
+                if let Ok(stream) = acceptor.accept(stream).await
+                    && let Some(head) = serve(stream, OK).await
+                {
+                    let _ = tell.send(head);
+                }
+            });
+        }
+    });
+    (address, told)
 }
 
 fn certificate() -> CertificateParams {
@@ -276,7 +241,7 @@ fn certificate() -> CertificateParams {
 #[tokio::test]
 async fn tls_proves_the_name_whatever_the_address() {
     let authority = Authority::new();
-    let (address, mut told) = authority.server(certificate()).await;
+    let (address, mut told) = tls_server(&authority, certificate()).await;
     let prober = authority.prober();
     for _ in 0..2 {
         let seen = prober
@@ -299,13 +264,13 @@ async fn tls_proves_the_name_whatever_the_address() {
 async fn what_is_wrong_with_a_certificate_is_told() {
     let authority = Authority::new();
     let request = get(Scheme::Https, "shop.example.com");
-    let (good, _told) = authority.server(certificate()).await;
+    let (good, _told) = tls_server(&authority, certificate()).await;
     let mut old = certificate();
     old.not_before = rcgen::date_time_ymd(2001, 1, 1);
     old.not_after = rcgen::date_time_ymd(2002, 1, 1);
-    let (old, _told) = authority.server(old).await;
+    let (old, _told) = tls_server(&authority, old).await;
     let other = CertificateParams::new(vec!["cart.example.com".to_owned()]).unwrap();
-    let (other, _told) = authority.server(other).await;
+    let (other, _told) = tls_server(&authority, other).await;
     let (trusting, stranger) = (authority.prober(), prober());
     for (prober, to, problem) in [
         (&stranger, good, TlsProblem::UnknownAuthority),
@@ -355,4 +320,99 @@ async fn a_method_and_a_body_are_sent_as_they_are() {
         "{head}"
     );
     assert!(request.sending("PO ST", None).is_err());
+}
+
+#[tokio::test]
+async fn a_handshake_shows_the_certificate() {
+    let authority = Authority::new();
+    let mut soon = certificate();
+    soon.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    soon.not_after = rcgen::date_time_ymd(2100, 12, 31);
+    let (address, _told) = tls_server(&authority, soon).await;
+    let seen = authority.prober().tls("shop.example.com", address, LIMIT).await;
+    let Observation::Secured { certificate, .. } = seen else {
+        panic!("{seen:?}");
+    };
+    assert_eq!(
+        (certificate.names.as_str(), certificate.ends.as_str()),
+        ("shop.example.com", "2100-12-31")
+    );
+    assert!(certificate.days_left > 20_000, "{certificate:?}");
+    let over_http = authority
+        .prober()
+        .http(&get(Scheme::Https, "shop.example.com"), address, LIMIT)
+        .await;
+    assert!(
+        matches!(&over_http, Observation::Http(answer) if answer.certificate.as_ref() == Some(&certificate)),
+        "{over_http:?}"
+    );
+    for (prober, name, problem) in [
+        (prober(), "shop.example.com", TlsProblem::UnknownAuthority),
+        (authority.prober(), "cart.example.com", TlsProblem::WrongName),
+        (authority.prober(), "127.0.0.1", TlsProblem::WrongName),
+    ] {
+        let seen = prober.tls(name, address, LIMIT).await;
+        assert!(
+            matches!(seen, Observation::NoAnswer { cause: NoAnswer::Tls(found), .. } if found == problem),
+            "{name}: {seen:?}"
+        );
+    }
+    let (plain, _told) = server("220 mail.example.com ESMTP\r\n").await;
+    let seen = authority
+        .prober()
+        .tls("shop.example.com", free().await, LIMIT)
+        .await;
+    assert!(
+        matches!(
+            seen,
+            Observation::NoAnswer {
+                cause: NoAnswer::Refused,
+                ..
+            }
+        ),
+        "{seen:?}"
+    );
+    let slow = authority
+        .prober()
+        .tls("shop.example.com", plain, Duration::from_millis(200))
+        .await;
+    assert!(matches!(slow, Observation::NoAnswer { .. }), "{slow:?}");
+}
+
+#[tokio::test]
+async fn only_who_wants_it_uses_a_connection_twice() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, mut told) = unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = tell.send(());
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while stream.read_buf(&mut head).await.is_ok_and(|read| read > 0) {
+                    if head.ends_with(b"\r\n\r\n") {
+                        head.clear();
+                        let _ = stream.write_all(OK.as_bytes()).await;
+                    }
+                }
+            });
+        }
+    });
+    let request = get(Scheme::Http, "shop");
+    for (prober, connections) in [
+        (prober(), 3),
+        (Prober::reusing(&authority::settings()).unwrap(), 1),
+    ] {
+        for _ in 0..3 {
+            assert!(matches!(
+                prober.http(&request, address, LIMIT).await,
+                Observation::Http(_)
+            ));
+        }
+        let mut seen = 0;
+        while told.try_recv().is_ok() {
+            seen += 1;
+        }
+        assert_eq!(seen, connections);
+    }
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use pilotage_check::{Expectation, Patience};
-use pilotage_descriptor::{Ask, Descriptor, Healthcheck, Host};
+use pilotage_descriptor::{Ask, Descriptor, Endpoint as Described, Healthcheck, Host, Publish};
 use pilotage_outcome::{Attempt, CheckOutcome, CheckResult};
-use pilotage_probe::{Address, Endpoint, HttpRequest, Probe, Question, Scheme, Watched, watch};
+use pilotage_probe::{
+    Address, Endpoint, GrpcRequest, HttpRequest, Probe, Question, RequestError, Scheme, Watched, watch,
+};
 use pilotage_quantity as quantity;
 
 use crate::error::TargetError;
@@ -179,8 +181,11 @@ async fn questions<'d, T: Target>(
                     continue;
                 };
                 let at = target.reach(instance, port).await?;
-                let endpoint = question(&endpoint.ask, port, descriptor, at)
-                    .map_err(|reason| TargetError::Instance { instance, reason })?;
+                let endpoint =
+                    question(endpoint, port, descriptor, at).map_err(|error| TargetError::Instance {
+                        instance,
+                        reason: format!("cannot be asked: {error}"),
+                    })?;
                 questions.push(Asked {
                     endpoint,
                     patience: patience(healthcheck, depth),
@@ -219,30 +224,61 @@ async fn questions<'d, T: Target>(
     Ok(questions)
 }
 
-fn question(ask: &Ask, port: &str, descriptor: &Descriptor, at: SocketAddr) -> Result<Endpoint, String> {
-    let expectation = ask
-        .expectation(descriptor.version.as_str())
-        .ok_or("cannot be asked this way")?;
-    let (name, question) = match ask {
+/// How an endpoint is asked at the instance itself: over TLS where it says so, unless that is what its proxy is for.
+fn question(
+    described: &Described,
+    port: &str,
+    descriptor: &Descriptor,
+    at: SocketAddr,
+) -> Result<Endpoint, RequestError> {
+    let proxied = descriptor
+        .port(port)
+        .is_some_and(|port| port.publish == Publish::Proxy);
+    let described = Described {
+        tls: described.tls.clone().filter(|_| !proxied),
+        ..described.clone()
+    };
+    // The name that the certificate is for.
+    let domain = match (&described.tls, &descriptor.domain) {
+        (Some(_), Some(domain)) => Some(domain.to_string()),
+        _ => None,
+    };
+    let scheme = match described.tls {
+        Some(_) => Scheme::Https,
+        None => Scheme::Http,
+    };
+    let authority = || match &domain {
+        Some(domain) => format!("{domain}:{}", at.port()),
+        None => at.to_string(),
+    };
+    let (name, question) = match &described.ask {
         Ask::Http { path, answer } => {
-            let authority = answer
-                .host
-                .as_ref()
-                .map_or_else(|| at.to_string(), Host::authority);
-            let request = HttpRequest::get(Scheme::Http, &authority, path, answer.headers())
-                .map_err(|error| format!("cannot be asked: {error}"))?;
+            let authority = answer.host.as_ref().map_or_else(authority, Host::authority);
+            let request = HttpRequest::get(scheme, &authority, path, answer.headers())?;
             (
                 format!("http {path} on {port}"),
                 Question::Http(Box::new(request)),
             )
         }
+        Ask::Grpc { service } => {
+            let request = GrpcRequest::new(scheme, &authority(), service)?;
+            let name = match service.as_str() {
+                "" => format!("grpc on {port}"),
+                service => format!("grpc {service} on {port}"),
+            };
+            (name, Question::Grpc(Box::new(request)))
+        }
+        _ if described.tls.is_some() => (
+            format!("tls {port}"),
+            Question::Tls(domain.unwrap_or_else(|| at.ip().to_string())),
+        ),
         _ => (format!("tcp {port}"), Question::Tcp),
     };
     Ok(Endpoint {
         name,
         at: address(at),
         question,
-        expectation,
+        expectation: described.expectation(descriptor.version.as_str()),
     })
 }
 

@@ -14,7 +14,8 @@ use crate::{Limits, Request, RequestFault, Subject, Want};
 #[derive(Clone, Debug, Parser)]
 #[command(name = "pilotage-healthcheck", version)]
 pub struct Args {
-    /// What to ask: http://HOST[:PORT]/PATH, https://… or tcp://HOST:PORT.
+    /// What to ask: http://HOST[:PORT]/PATH, https://…, tcp://HOST:PORT, tls://HOST:PORT, or by the gRPC health protocol
+    /// grpc://HOST:PORT[/SERVICE] and grpcs://….
     #[arg(value_name = "URL", conflicts_with_all = ["descriptor", "config", "address"])]
     pub urls: Vec<String>,
 
@@ -98,6 +99,10 @@ pub struct Args {
     #[arg(long, value_name = "TEXT", help_heading = "Options with URLs")]
     pub contains: Option<String>,
 
+    /// How many more days the certificates of https, tls and grpcs have to be good.
+    #[arg(long, value_name = "DAYS", help_heading = "Options with URLs")]
+    pub min_tls_days: Option<u32>,
+
     /// The Host header, when it is not the URL's host.
     #[arg(long, value_name = "HOST", help_heading = "Options with URLs")]
     pub host: Option<String>,
@@ -156,6 +161,7 @@ impl Args {
                 ("status", self.status.is_some()),
                 ("contains", self.contains.is_some()),
                 ("host", self.host.is_some()),
+                ("min-tls-days", self.min_tls_days.is_some()),
             ] {
                 if given {
                     return Err(RequestFault::OnlyWithUrls { flag });
@@ -168,6 +174,7 @@ impl Args {
                 contains: self.contains,
                 version: source,
                 host: self.host,
+                min_tls_days: self.min_tls_days,
             };
             Subject::Urls(self.urls, want)
         };

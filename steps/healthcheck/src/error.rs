@@ -84,6 +84,9 @@ pub enum PlanError {
     /// A version to expect, and no HTTP in what is asked.
     #[error("none of the URLs is http, so --expect-version cannot be proved")]
     NoHttp,
+    /// A certificate to look at, and nobody to show one.
+    #[error("none of the URLs is https, tls or grpcs, so there is no certificate for --min-tls-days")]
+    NoTls,
     /// A configuration, and not the name its targets are found by.
     #[error("--config needs the name of the service to find its target")]
     NoService,
@@ -104,6 +107,7 @@ impl Classify for PlanError {
             | Self::NoPlace(_)
             | Self::NoVersion
             | Self::NoHttp
+            | Self::NoTls
             | Self::NoService
             | Self::NoEnvironment(_)
             | Self::Http(_) => Class::Usage,
@@ -120,6 +124,7 @@ impl Classify for PlanError {
             | Self::Endpoint { .. }
             | Self::Unsupported { .. }
             | Self::NoHttp
+            | Self::NoTls
             | Self::NoEnvironment(_)
             | Self::Http(_) => Vec::new(),
         }

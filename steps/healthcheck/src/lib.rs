@@ -1,15 +1,15 @@
 //! Asks a service's endpoints until they answer well, as the version asked for, or the time is spent.
 //!
 //! A command line becomes a [`Request`], a request (with a descriptor, or by itself) a [`Plan`], and a plan is executed
-//! over the [`pilotage_probe::Probe`] port: every endpoint at once, each by [`pilotage_probe::watch`]. The story of the
-//! tries is told once, by `story`, for people and for programs.
+//! over the [`pilotage_probe::Probe`] port: every endpoint at once, each by [`pilotage_probe::watch`]. The timeline of the
+//! tries is told once, by `report`, for people and for programs.
 
 mod args;
 mod error;
 mod plan;
+mod report;
 mod request;
 mod run;
-mod story;
 
 pub use args::Args;
 pub use error::{PlanError, RequestFault};

@@ -1,10 +1,10 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use pilotage_check::{Expectation, HttpExpectation, JsonPath, Patience, VersionSource};
+use pilotage_check::{Expectation, GrpcExpectation, HttpExpectation, JsonPath, Patience, VersionSource};
 use pilotage_descriptor::{Ask, Descriptor, Endpoint as Described, Host, State};
 use pilotage_place::{Finder, PortPlace};
-use pilotage_probe::{Endpoint, HttpRequest, Question, RequestError};
+use pilotage_probe::{Address, Endpoint, GrpcRequest, HttpRequest, Question, RequestError, Scheme};
 use pilotage_quantity::Duration;
 
 use crate::{Limits, PlanError, Request, Want};
@@ -68,6 +68,9 @@ pub fn plan_of_urls(urls: &[String], want: &Want, request: &Request) -> Result<P
     if request.expect_version.is_some() && !endpoints.iter().any(http) {
         return Err(PlanError::NoHttp);
     }
+    if want.min_tls_days.is_some() && !endpoints.iter().any(|plan| over_tls(&plan.endpoint.question)) {
+        return Err(PlanError::NoTls);
+    }
     distinguish(&mut endpoints);
     Ok(Plan {
         endpoints,
@@ -78,17 +81,54 @@ pub fn plan_of_urls(urls: &[String], want: &Want, request: &Request) -> Result<P
     })
 }
 
+fn over_tls(question: &Question) -> bool {
+    match question {
+        Question::Tcp => false,
+        Question::Tls(_) => true,
+        Question::Http(request) => request.scheme() == Scheme::Https,
+        Question::Grpc(request) => request.scheme() == Scheme::Https,
+    }
+}
+
 fn of_url(url: &str, want: &Want, version: Option<&str>) -> Result<Endpoint, RequestError> {
-    if let Some(address) = url.strip_prefix("tcp://") {
-        return Ok(Endpoint {
-            name: url.to_owned(),
-            at: address
-                .trim_end_matches('/')
-                .parse()
-                .map_err(RequestError::Address)?,
-            question: Question::Tcp,
-            expectation: Expectation::Tcp,
-        });
+    let ask = |at: Address, question, expectation| Endpoint {
+        name: url.to_owned(),
+        at,
+        question,
+        expectation,
+    };
+    let min_days = want.min_tls_days;
+    match url.split_once("://") {
+        Some(("tcp", address)) => {
+            let at = address.trim_end_matches('/').parse()?;
+            return Ok(ask(at, Question::Tcp, Expectation::Tcp));
+        }
+        Some(("tls", address)) => {
+            let at: Address = address.trim_end_matches('/').parse()?;
+            let expectation = Expectation::Tls {
+                min_days: min_days.unwrap_or_default(),
+            };
+            return Ok(ask(at.clone(), Question::Tls(at.host), expectation));
+        }
+        Some((scheme @ ("grpc" | "grpcs"), rest)) => {
+            let (scheme, default) = match scheme {
+                "grpcs" => (Scheme::Https, Some(":443")),
+                _ => (Scheme::Http, None),
+            };
+            let (address, service) = rest.split_once('/').unwrap_or((rest, ""));
+            let at: Address = match (address.parse(), default) {
+                (Err(_), Some(default)) => format!("{address}{default}").parse()?,
+                (parsed, _) => parsed?,
+            };
+            let authority = want.host.clone().unwrap_or_else(|| at.to_string());
+            let request = GrpcRequest::new(scheme, &authority, service)?;
+            let expectation = Expectation::Grpc(GrpcExpectation {
+                service: service.to_owned(),
+                min_days: min_days.filter(|_| scheme == Scheme::Https),
+            });
+            return Ok(ask(at, Question::Grpc(Box::new(request)), expectation));
+        }
+        _ => {}
     }
     let host = want.host.iter().map(|host| ("host", host.as_str()));
     let (request, at) = HttpRequest::of_url(url, host)?;
@@ -97,13 +137,13 @@ fn of_url(url: &str, want: &Want, version: Option<&str>) -> Result<Endpoint, Req
         status: want.status.clone(),
         contains: want.contains.clone(),
         version: version.and_then(|version| Some((source()?, version.to_owned()))),
+        min_days: min_days.filter(|_| request.scheme() == Scheme::Https),
     };
-    Ok(Endpoint {
-        name: url.to_owned(),
+    Ok(ask(
         at,
-        question: Question::Http(Box::new(request)),
-        expectation: Expectation::Http(expectation),
-    })
+        Question::Http(Box::new(request)),
+        Expectation::Http(expectation),
+    ))
 }
 
 /// Where most services say their version.
@@ -215,18 +255,21 @@ fn of_described(
     described: &Described,
     version: &str,
 ) -> Result<Result<EndpointPlan, SkippedEndpoint>, PlanError> {
-    let Some(expectation) = described.ask.expectation(version) else {
+    if let Ask::Exec { .. } = described.ask {
         return Err(PlanError::Unsupported {
             index,
             kind: described.ask.word(),
         });
-    };
+    }
     let name = described.port.as_deref().unwrap_or_default();
     let port = finder.descriptor.port(name).ok_or_else(|| PlanError::NoPort {
         port: name.to_owned(),
     })?;
     let (name, path) = match &described.ask {
         Ask::Http { path, .. } => (format!("http {path} ({})", port.name), path.as_str()),
+        Ask::Grpc { service } if service.is_empty() => (format!("grpc ({})", port.name), "/"),
+        Ask::Grpc { service } => (format!("grpc {service} ({})", port.name), "/"),
+        _ if described.tls.is_some() => (format!("tls {}", port.name), "/"),
         _ => (format!("tcp {}", port.name), "/"),
     };
     let Some(place) = finder.find(port, path)? else {
@@ -236,13 +279,22 @@ fn of_described(
         );
         return Ok(Err(SkippedEndpoint { name, reason }));
     };
+    let place = match described.tls {
+        Some(_) => place.over_tls(),
+        None => place,
+    };
+    let invalid = |source| PlanError::Endpoint { index, source };
     let question = match &described.ask {
         Ask::Http { path, answer } => {
             let authority = answer.host.as_ref().map_or(place.authority, Host::authority);
-            let request = HttpRequest::get(place.scheme, &authority, path, answer.headers())
-                .map_err(|source| PlanError::Endpoint { index, source })?;
-            Question::Http(Box::new(request))
+            let request = HttpRequest::get(place.scheme, &authority, path, answer.headers());
+            Question::Http(Box::new(request.map_err(invalid)?))
         }
+        Ask::Grpc { service } => {
+            let request = GrpcRequest::new(place.scheme, &place.authority, service);
+            Question::Grpc(Box::new(request.map_err(invalid)?))
+        }
+        _ if described.tls.is_some() => Question::Tls(host_of(&place.authority).to_owned()),
         _ => Question::Tcp,
     };
     Ok(Ok(EndpointPlan {
@@ -250,8 +302,17 @@ fn of_described(
             name,
             at: place.at,
             question,
-            expectation,
+            expectation: described.expectation(version),
         },
         found: place.found,
     }))
+}
+
+/// The host of `shop.example.com:8443` and of `[::1]:8443`.
+fn host_of(authority: &str) -> &str {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !host.ends_with(':') => host,
+        _ => authority,
+    };
+    host.trim_start_matches('[').trim_end_matches(']')
 }

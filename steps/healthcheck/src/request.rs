@@ -22,7 +22,7 @@ pub struct Request {
 pub enum Subject {
     /// The endpoints of a descriptor, with the places that were said for its ports.
     Descriptor(Vec<PortPlace>),
-    /// URLs, `http`, `https` or `tcp`.
+    /// URLs: `http`, `https`, `tcp`, `tls`, `grpc` or `grpcs`.
     Urls(Vec<String>, Want),
 }
 
@@ -37,6 +37,8 @@ pub struct Want {
     pub version: Option<VersionSource>,
     /// The `Host` header.
     pub host: Option<String>,
+    /// How many more days each certificate has to be good.
+    pub min_tls_days: Option<u32>,
 }
 
 /// Limits, where they were said.

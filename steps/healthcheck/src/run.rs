@@ -10,7 +10,7 @@ use pilotage_step::{Cancel, CancelReason, Context, DescriptorArgs};
 use serde_json::{Value, json};
 use tokio::sync::watch::channel;
 
-use crate::story::{self, Ending};
+use crate::report::{self, Ending};
 use crate::{Args, Plan, PlanError, Subject, plan_of_descriptor, plan_of_urls};
 
 /// Runs the step.
@@ -38,8 +38,8 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
         return Ok(finish(
             StepReport::passed(),
             &plan,
-            story::plan_data(&plan),
-            story::plan(&plan),
+            report::plan_data(&plan),
+            report::plan(&plan),
             &cx,
         ));
     }
@@ -144,7 +144,7 @@ pub async fn execute<P: Probe>(plan: &Plan, probe: &P, cx: &Context) -> Result<S
         .endpoints
         .iter()
         .zip(&endings)
-        .map(|(plan, ending)| story::check(plan, ending))
+        .map(|(plan, ending)| report::check(plan, ending))
         .collect();
     checks.extend(
         plan.skipped
@@ -155,10 +155,10 @@ pub async fn execute<P: Probe>(plan: &Plan, probe: &P, cx: &Context) -> Result<S
         .endpoints
         .iter()
         .zip(&endings)
-        .map(|(plan, ending)| story::data(plan, ending))
+        .map(|(plan, ending)| report::data(plan, ending))
         .collect();
     let result = json!({"expected_version": plan.version, "endpoints": data});
-    let text = story::text(plan, &endings);
+    let text = report::text(plan, &endings);
     let mut report = finish(StepReport::of_checks(checks), plan, result, text, cx);
     report.summary = summary(plan, &endings);
     let versions: Vec<&str> = endings

@@ -53,6 +53,15 @@ fn lines(plan: &Plan) -> Vec<String> {
         .map(|plan| {
             let host = match &plan.endpoint.question {
                 Question::Http(request) => format!(" {}://{}", request.scheme(), request.authority()),
+                Question::Grpc(request) => {
+                    format!(
+                        " {}://{} {:?}",
+                        request.scheme(),
+                        request.authority(),
+                        request.service()
+                    )
+                }
+                Question::Tls(name) => format!(" tls {name}"),
                 Question::Tcp => String::new(),
             };
             format!(
@@ -66,7 +75,7 @@ fn lines(plan: &Plan) -> Vec<String> {
 fn version(plan: &Plan, index: usize) -> Option<&str> {
     match &plan.endpoints[index].endpoint.expectation {
         Expectation::Http(http) => http.version.as_ref().map(|(_, version)| version.as_str()),
-        Expectation::Tcp => None,
+        _ => None,
     }
 }
 
@@ -175,15 +184,10 @@ fn where_there_is_nothing_to_ask_it_says_why() {
 
 #[test]
 fn what_cannot_be_asked_yet_is_refused_by_name() {
-    for (endpoint, kind) in [("{grpc: \"\", port: admin}", "grpc"), ("{exec: [check]}", "exec")] {
-        let text = SHOP.replace("{tcp: admin}", endpoint);
-        match plan_of_descriptor(&descriptor(&text), &[], None, &request()) {
-            Err(PlanError::Unsupported {
-                index: 2,
-                kind: found,
-            }) => assert_eq!(found, kind),
-            other => panic!("{other:?}"),
-        }
+    let text = SHOP.replace("{tcp: admin}", "{exec: [check]}");
+    match plan_of_descriptor(&descriptor(&text), &[], None, &request()) {
+        Err(PlanError::Unsupported { index: 2, kind }) => assert_eq!(kind, "exec"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -249,4 +253,82 @@ fn urls_that_cannot_be_asked_are_refused_without_their_passwords() {
         urls(&["tcp://db:5432"], &Want::default(), Some("1")),
         Err(PlanError::NoHttp)
     ));
+}
+
+const GRPC: &str = r#"
+version: "1.4.2"
+image: shop
+domain: shop.qa.example.com
+ports:
+  - {name: http, port: 8080, publish: proxy}
+  - {name: grpc, port: 9000, publish: {host: 19000}}
+healthcheck:
+  endpoints:
+    - {http: /health, port: http, tls: {min_days: 14}}
+    - {grpc: "", port: grpc}
+    - {grpc: shop.Orders, port: grpc, tls: {}}
+    - {tcp: grpc, tls: {min_days: 7}}
+"#;
+
+#[test]
+fn grpc_and_tls_are_asked_as_they_say() {
+    let plan = plan_of_descriptor(&descriptor(GRPC), &[], None, &request()).unwrap();
+    assert_eq!(
+        lines(&plan),
+        [
+            "http /health (http) at shop.qa.example.com:443 https://shop.qa.example.com by the route's host",
+            "grpc (grpc) at shop.qa.example.com:19000 http://shop.qa.example.com:19000 \"\" by the domain",
+            "grpc shop.Orders (grpc) at shop.qa.example.com:19000 https://shop.qa.example.com:19000 \"shop.Orders\" by the domain",
+            "tls grpc at shop.qa.example.com:19000 tls shop.qa.example.com by the domain",
+        ]
+    );
+    let days: Vec<Option<u32>> = plan
+        .endpoints
+        .iter()
+        .map(|plan| match &plan.endpoint.expectation {
+            Expectation::Http(http) => http.min_days,
+            Expectation::Grpc(grpc) => grpc.min_days,
+            Expectation::Tls { min_days } => Some(*min_days),
+            Expectation::Tcp | Expectation::Exit => None,
+        })
+        .collect();
+    assert_eq!(days, [Some(14), None, Some(0), Some(7)]);
+    let said = ["http=http://10.0.0.5:8443".parse().unwrap()];
+    let plan = plan_of_descriptor(&descriptor(GRPC), &said, None, &request()).unwrap();
+    assert_eq!(
+        lines(&plan)[0],
+        "http /health (http) at 10.0.0.5:8443 https://shop.qa.example.com by --address"
+    );
+}
+
+#[test]
+fn urls_may_be_grpc_and_tls() {
+    let ask = |urls: &[&str], want: &Want| {
+        let urls: Vec<String> = urls.iter().map(|url| (*url).to_owned()).collect();
+        plan_of_urls(&urls, want, &request())
+    };
+    let urls = [
+        "grpc://shop:9000",
+        "grpc://[::1]:9000/shop.Orders",
+        "grpcs://shop.example.com/shop.Orders",
+        "tls://shop.example.com:636",
+    ];
+    let want = Want {
+        min_tls_days: Some(14),
+        ..Want::default()
+    };
+    assert_eq!(
+        lines(&ask(&urls, &want).unwrap()),
+        [
+            "grpc://shop:9000 at shop:9000 http://shop:9000 \"\" by the URL",
+            "grpc://[::1]:9000/shop.Orders at [::1]:9000 http://[::1]:9000 \"shop.Orders\" by the URL",
+            "grpcs://shop.example.com/shop.Orders at shop.example.com:443 https://shop.example.com \"shop.Orders\" by the URL",
+            "tls://shop.example.com:636 at shop.example.com:636 tls shop.example.com by the URL",
+        ]
+    );
+    let open = ask(&["grpc://shop:9000", "tcp://shop:1"], &want).unwrap_err();
+    assert!(open.to_string().contains("--min-tls-days"), "{open}");
+    for bad in ["grpc://shop", "grpcs://", "tls://shop", "grpc://shop:0/x"] {
+        assert!(ask(&[bad], &Want::default()).is_err(), "{bad}");
+    }
 }

@@ -191,6 +191,7 @@ pub(crate) fn expected(plan: &RequestPlan, values: &Values) -> (HttpExpectation,
         status: plan.status.clone(),
         contains: plan.contains.as_deref().map(|text| filled(text, values)),
         version: plan.version.clone(),
+        min_days: None,
     };
     (expectation, assertions.collect())
 }

@@ -51,7 +51,8 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
         user_agent: concat!("pilotage-smoke/", env!("CARGO_PKG_VERSION")).to_owned(),
         ..HttpSettings::default()
     };
-    let prober = Prober::new(&settings).map_err(PlanError::Http)?;
+    // Users reuse their connections, too.
+    let prober = Prober::reusing(&settings).map_err(PlanError::Http)?;
     execute(&plan, &prober, &cx).await
 }
 
@@ -293,7 +294,7 @@ impl<P: Probe> Sending<'_, P> {
             let observation = self.probe.ask(&question, address, remaining).await;
             let cause = match &observation {
                 Observation::NoAnswer { cause, .. } => *cause,
-                Observation::Http(_) | Observation::Connected { .. } => return observation,
+                _ => return observation,
             };
             // Nothing was sent there, so that the next address may be asked whatever the request would change.
             let unsent = matches!(

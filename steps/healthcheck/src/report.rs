@@ -1,4 +1,4 @@
-//! The story of a check, told once for people and once for programs.
+//! The timeline of a check, told once for people and once for programs.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pilotage_check::{Attempt, Expectation, Patience};
 use pilotage_outcome::{Attempt as KeptAttempt, CheckOutcome, CheckResult};
-use pilotage_probe::{Question, Watched};
+use pilotage_probe::{Question, Scheme, Watched};
 use serde_json::{Value, json};
 
 use crate::{EndpointPlan, Plan};
@@ -206,7 +206,7 @@ pub(crate) fn data(plan: &EndpointPlan, ending: &Ending) -> Value {
     })
 }
 
-/// The result for people: one line for each endpoint, and the whole story of each that is not well.
+/// The result for people: one line for each endpoint, and the whole timeline of each that is not well.
 pub(crate) fn text(plan: &Plan, endings: &[Ending]) -> String {
     let mut text = String::new();
     for (plan, ending) in plan.endpoints.iter().zip(endings) {
@@ -292,6 +292,19 @@ fn place(plan: &EndpointPlan) -> String {
     let at = &plan.endpoint.at;
     match &plan.endpoint.question {
         Question::Tcp => at.to_string(),
+        Question::Tls(name) if *name == at.host => format!("tls://{at}"),
+        Question::Tls(name) => format!("tls://{at} ({name})"),
+        Question::Grpc(request) => {
+            let scheme = match request.scheme() {
+                Scheme::Http => "grpc",
+                Scheme::Https => "grpcs",
+            };
+            let whom = match request.authority() {
+                authority if authority == at.to_string() || authority == at.host => String::new(),
+                authority => format!(" (Host: {authority})"),
+            };
+            format!("{scheme}://{at}/{}{whom}", request.service())
+        }
         Question::Http(request)
             if request.authority() == at.to_string() || request.authority() == at.host =>
         {
@@ -309,8 +322,11 @@ fn place(plan: &EndpointPlan) -> String {
 }
 
 fn expectation(plan: &EndpointPlan) -> String {
-    match &plan.endpoint.expectation {
-        Expectation::Tcp => "a connection is accepted".to_owned(),
+    let (mut text, min_days) = match &plan.endpoint.expectation {
+        Expectation::Tcp => ("a connection is accepted".to_owned(), None),
+        Expectation::Tls { min_days } => ("a TLS connection comes up".to_owned(), Some(*min_days)),
+        Expectation::Grpc(grpc) => ("SERVING".to_owned(), grpc.min_days),
+        Expectation::Exit => ("exit 0".to_owned(), None),
         Expectation::Http(http) => {
             let mut text = format!("status {}", http.status);
             if let Some((source, version)) = &http.version {
@@ -319,9 +335,13 @@ fn expectation(plan: &EndpointPlan) -> String {
             if let Some(contains) = &http.contains {
                 let _ = write!(text, ", a body that contains `{contains}`");
             }
-            pilotage_diagnostic::printable(&text)
+            (text, http.min_days)
         }
+    };
+    if let Some(min_days) = min_days.filter(|days| *days > 0) {
+        let _ = write!(text, ", a certificate good for {min_days} more days");
     }
+    pilotage_diagnostic::printable(&text)
 }
 
 fn limits(patience: &Patience) -> String {
