@@ -81,7 +81,8 @@ fn silence(cause: NoAnswer, detail: &str) -> Verdict {
         | NoAnswer::Timeout
         | NoAnswer::Unreachable
         | NoAnswer::NoRoute
-        | NoAnswer::Protocol => Class::Transient,
+        | NoAnswer::Protocol
+        | NoAnswer::NotRunning => Class::Transient,
     };
     let key = cause.to_string();
     let mut text = key.clone();

@@ -113,6 +113,8 @@ pub enum NoAnswer {
     NoRoute,
     /// What came back is no HTTP.
     Protocol,
+    /// There is no running instance in which it could be asked.
+    NotRunning,
 }
 
 /// Why an encrypted connection could not be made.
@@ -155,6 +157,7 @@ impl fmt::Display for NoAnswer {
             Self::Unreachable => "unreachable",
             Self::NoRoute => "no route",
             Self::Protocol => "no http",
+            Self::NotRunning => "not running",
         })
     }
 }

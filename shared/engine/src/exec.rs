@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use futures::StreamExt;
+use pilotage_check::{NoAnswer, Observation};
 use tokio::time::Instant;
 
 use crate::engine::Engine;
@@ -25,6 +26,39 @@ pub struct Executed {
 }
 
 impl Engine {
+    /// [`Engine::exec`] as one try of a health check. That the engine does not do it is silence, as any other.
+    pub async fn try_in(&self, container: &str, command: &[String], limit: Duration) -> Observation {
+        let began = Instant::now();
+        let silent = |cause, detail| Observation::NoAnswer {
+            cause,
+            detail,
+            elapsed: began.elapsed(),
+        };
+        match self.exec(container, command, limit).await {
+            Ok(Executed { code: None, said, .. }) => silent(
+                NoAnswer::Timeout,
+                match said.lines().next_back() {
+                    Some(last) => format!("no end within {limit:?}; it said last: {last}"),
+                    None => format!("no end within {limit:?}"),
+                },
+            ),
+            Ok(Executed {
+                code: Some(code),
+                said,
+                took,
+            }) => Observation::Exited {
+                code: i32::try_from(code).ok(),
+                output: said,
+                elapsed: took,
+            },
+            // It does not run.
+            Err(error) if matches!(error.status(), Some(404 | 409)) => {
+                silent(NoAnswer::NotRunning, error.message().to_owned())
+            }
+            Err(error) => silent(NoAnswer::Unreachable, error.to_string()),
+        }
+    }
+
     /// Runs `command` in a container that runs, for as long as `limit`. A program that is not there ends with code 126 or
     /// 127, and the engine's words are what it said.
     ///

@@ -7,8 +7,9 @@ use crate::{Address, GrpcRequest, HttpRequest};
 pub struct Endpoint {
     /// What people call it: `http /health`.
     pub name: String,
-    /// Where it is; a name is looked up before each round, and every address it has is asked.
-    pub at: Address,
+    /// Where it is; a name is looked up before each round, and every address it has is asked. Nowhere for a command, which
+    /// runs within the instance.
+    pub at: Option<Address>,
     /// What is asked.
     pub question: Question,
     /// What has to be answered.
@@ -26,4 +27,6 @@ pub enum Question {
     Http(Box<HttpRequest>),
     /// The health of a gRPC server.
     Grpc(Box<GrpcRequest>),
+    /// How a program with its arguments ends within the instance.
+    Exec(Vec<String>),
 }

@@ -330,6 +330,8 @@ impl Probe for Prober {
             Question::Tcp => self.tcp(to, limit).await,
             Question::Tls(name) => self.tls(name, to, limit).await,
             Question::Grpc(request) => self.grpc(request, to, limit).await,
+            // It has no address, so nobody asks it at one.
+            Question::Exec(command) => self.execute(command, limit).await,
             Question::Http(request) => self.http(request, to, limit).await,
         }
     }

@@ -1,11 +1,12 @@
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use pilotage_check::{Attempt, NoAnswer, Observation, Patience, Progress, Round, State, judge};
 use tokio::time::{Instant, sleep_until};
 
-use crate::{Endpoint, Probe};
+use crate::{Endpoint, Probe, Question};
 
 /// How a wait ended: its [`Progress`], and whether it was told to stop.
 #[derive(Clone, Debug)]
@@ -59,7 +60,8 @@ pub async fn watch<P: Probe>(
         if let Some(said) = progress.last()
             && before.is_none_or(|before| before.key != said.key)
         {
-            tracing::info!(endpoint = endpoint.name, at = %endpoint.at, round = number, "{}", said.text);
+            let at = endpoint.at.as_ref().map(tracing::field::display);
+            tracing::info!(endpoint = endpoint.name, at, round = number, "{}", said.text);
         }
     }
     Watched {
@@ -93,7 +95,18 @@ async fn round<P: Probe>(
             cut: clipped && silence == Some(NoAnswer::Timeout),
         }
     };
-    let addresses = match probe.resolve(&endpoint.at, limit).await {
+    let Some(at) = &endpoint.at else {
+        let observation = match &endpoint.question {
+            Question::Exec(command) => probe.execute(command, limit).await,
+            _ => Observation::NoAnswer {
+                cause: NoAnswer::Dns,
+                detail: "nobody says where it is".to_owned(),
+                elapsed: Duration::ZERO,
+            },
+        };
+        return Round::new(vec![attempt(None, &observation)]);
+    };
+    let addresses = match probe.resolve(at, limit).await {
         Ok(addresses) => addresses,
         Err(observation) => return Round::new(vec![attempt(None, &observation)]),
     };

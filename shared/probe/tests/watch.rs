@@ -100,7 +100,7 @@ impl Probe for Scripted {
 fn endpoint() -> Endpoint {
     Endpoint {
         name: "http /health".to_owned(),
-        at: Address::new("shop", 80),
+        at: Some(Address::new("shop", 80)),
         question: Question::Http(Box::new(
             HttpRequest::get(Scheme::Http, "shop", "/health", []).unwrap(),
         )),

@@ -1,6 +1,6 @@
 //! What a kind of target can do, and what of a descriptor it cannot.
 
-use pilotage_descriptor::{Ask, Descriptor, FileSource, Kind, SecretSource};
+use pilotage_descriptor::{Descriptor, FileSource, Kind, SecretSource};
 
 /// What a kind of target can do. A plan refuses by name whatever a descriptor asks beyond it.
 #[derive(Clone, Copy, Debug)]
@@ -15,10 +15,6 @@ pub struct Capabilities {
     pub replicas: u32,
     /// Runs images, so that an image's digest can be promised.
     pub images: bool,
-    /// Runs a command inside an instance for a healthcheck.
-    pub exec: bool,
-    /// Asks the gRPC health protocol.
-    pub grpc: bool,
     /// Opens sealed values.
     pub sealed: bool,
     /// Holds secrets of its own.
@@ -114,23 +110,6 @@ impl Capabilities {
                         &format!("secrets.{name}.secret"),
                         "it holds no secrets of its own",
                     );
-                }
-            }
-        }
-        for (index, endpoint) in descriptor
-            .healthcheck
-            .iter()
-            .flat_map(|check| &check.endpoints)
-            .enumerate()
-        {
-            let path = format!("healthcheck.endpoints[{index}]");
-            match &endpoint.ask {
-                Ask::Http { .. } | Ask::Tcp => {}
-                Ask::Grpc { .. } if self.grpc => {}
-                Ask::Exec { .. } if self.exec => {}
-                Ask::Grpc { .. } => lacks.add(&format!("{path}.grpc"), "gRPC health cannot be asked yet"),
-                Ask::Exec { .. } => {
-                    lacks.add(&format!("{path}.exec"), "commands cannot be run in an instance")
                 }
             }
         }

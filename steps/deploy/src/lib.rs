@@ -171,6 +171,20 @@ async fn wanted<T: Target>(target: &T, what: &What, place: &Place, cx: &Context)
         return Err(Fault::invalid(message)
             .help("pilotage.yaml grants images with `allow: {images: [...]}` of the environment"));
     }
+    let commands = descriptor
+        .healthcheck
+        .iter()
+        .flat_map(|check| &check.endpoints)
+        .any(|endpoint| matches!(endpoint.ask, pilotage_descriptor::Ask::Exec { .. }));
+    // In a container a command has what the container has; beside a process it has what we have.
+    if commands && !target.capabilities().images && !place.environment()?.allow.commands {
+        let message = format!(
+            "healthcheck: `exec` runs a command on this machine, which is not allowed in {}",
+            place.key.environment
+        );
+        return Err(Fault::invalid(message)
+            .help("pilotage.yaml grants commands with `allow: {commands: true}` of the environment"));
+    }
     let active = descriptor.state == pilotage_descriptor::State::Active;
     let (secrets, digest) = match active {
         true => (

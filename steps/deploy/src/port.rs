@@ -1,7 +1,9 @@
 //! What the step asks of a target.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
+use pilotage_check::Observation;
 use pilotage_descriptor::Descriptor;
 
 use crate::capability::Capabilities;
@@ -57,6 +59,9 @@ pub trait Target {
     /// # Errors
     /// When the instance has no such port now.
     async fn reach(&self, instance: InstanceId, port: &str) -> Result<SocketAddr, TargetError>;
+
+    /// How a program with its arguments ends within an instance, with all that the instance has; over within `limit`.
+    async fn execute(&self, instance: InstanceId, command: &[String], limit: Duration) -> Observation;
 
     /// Where a name leads that only instances can look up, such as another service's; none where it is one of the world's.
     async fn peer(&self, name: &str) -> Option<IpAddr>;

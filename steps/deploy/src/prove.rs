@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use pilotage_check::{Expectation, Patience};
+use pilotage_check::{Expectation, Observation, Patience};
 use pilotage_descriptor::{Ask, Descriptor, Endpoint as Described, Healthcheck, Host, Publish};
 use pilotage_outcome::{Attempt, CheckOutcome, CheckResult};
 use pilotage_probe::{
@@ -70,7 +70,12 @@ pub async fn prove<T: Target, P: Probe>(
     };
     let ports: BTreeSet<&str> = questions.iter().filter_map(|question| question.port).collect();
     let asking = async {
-        let checks = ask(&questions, probe, depth).await;
+        let inside = Inside {
+            target,
+            probe,
+            instance,
+        };
+        let checks = ask(&questions, &inside, depth).await;
         let good = checks.iter().all(|check| check.outcome == CheckOutcome::Passed);
         // A good answer counts only when it was the instance that gave it.
         let found = if good {
@@ -163,8 +168,31 @@ async fn ask<P: Probe>(questions: &[Asked<'_>], probe: &P, depth: Depth) -> Vec<
 struct Asked<'d> {
     endpoint: Endpoint,
     patience: Patience,
-    /// The port of the instance; none when somebody else is asked, whom the service requires.
+    /// The port of the instance; none for a command in it.
     port: Option<&'d str>,
+    /// Whether it is the instance that is asked, and not somebody whom the service requires.
+    own: bool,
+}
+
+/// Asks an instance over the network, and runs commands in it.
+struct Inside<'a, T, P> {
+    target: &'a T,
+    probe: &'a P,
+    instance: InstanceId,
+}
+
+impl<T: Target, P: Probe> Probe for Inside<'_, T, P> {
+    async fn resolve(&self, at: &Address, limit: Duration) -> Result<Vec<SocketAddr>, Observation> {
+        self.probe.resolve(at, limit).await
+    }
+
+    async fn ask(&self, question: &Question, to: SocketAddr, limit: Duration) -> Observation {
+        self.probe.ask(question, to, limit).await
+    }
+
+    async fn execute(&self, command: &[String], limit: Duration) -> Observation {
+        self.target.execute(self.instance, command, limit).await
+    }
 }
 
 async fn questions<'d, T: Target>(
@@ -177,6 +205,20 @@ async fn questions<'d, T: Target>(
     match &descriptor.healthcheck {
         Some(healthcheck) => {
             for endpoint in &healthcheck.endpoints {
+                if let Ask::Exec { argv } = &endpoint.ask {
+                    questions.push(Asked {
+                        endpoint: Endpoint {
+                            name: format!("exec {}", argv.join(" ")),
+                            at: None,
+                            question: Question::Exec(argv.clone()),
+                            expectation: endpoint.expectation(descriptor.version.as_str()),
+                        },
+                        patience: patience(healthcheck, depth),
+                        port: None,
+                        own: true,
+                    });
+                    continue;
+                }
                 let Some(port) = endpoint.port.as_deref() else {
                     continue;
                 };
@@ -190,6 +232,7 @@ async fn questions<'d, T: Target>(
                     endpoint,
                     patience: patience(healthcheck, depth),
                     port: Some(port),
+                    own: true,
                 });
             }
         }
@@ -200,6 +243,7 @@ async fn questions<'d, T: Target>(
                     endpoint: tcp(format!("tcp {}", port.name), address(at)),
                     patience: Patience::new(ACCEPT),
                     port: Some(&port.name),
+                    own: true,
                 });
             }
         }
@@ -218,6 +262,7 @@ async fn questions<'d, T: Target>(
                 endpoint: tcp(format!("requires {required}"), at),
                 patience: Patience::new(timeout),
                 port: None,
+                own: false,
             });
         }
     }
@@ -276,7 +321,7 @@ fn question(
     };
     Ok(Endpoint {
         name,
-        at: address(at),
+        at: Some(address(at)),
         question,
         expectation: described.expectation(descriptor.version.as_str()),
     })
@@ -289,7 +334,7 @@ fn address(at: SocketAddr) -> Address {
 fn tcp(name: String, at: Address) -> Endpoint {
     Endpoint {
         name,
-        at,
+        at: Some(at),
         question: Question::Tcp,
         expectation: Expectation::Tcp,
     }
@@ -309,11 +354,11 @@ fn patience(healthcheck: &Healthcheck, depth: Depth) -> Patience {
 
 fn check(asked: &Asked<'_>, watched: &Watched) -> CheckResult {
     let progress = &watched.progress;
-    let outcome = match (watched.is_good(), asked.port) {
+    let outcome = match (watched.is_good(), asked.own) {
         (true, _) => CheckOutcome::Passed,
-        (false, Some(_)) => CheckOutcome::Failed,
+        (false, true) => CheckOutcome::Failed,
         // That somebody else does not answer says nothing of this version.
-        (false, None) => CheckOutcome::Unavailable,
+        (false, false) => CheckOutcome::Unavailable,
     };
     let mut check = CheckResult::new(asked.endpoint.name.as_str(), outcome)
         .reason(match progress.last() {

@@ -8,6 +8,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use pilotage_check::Observation;
 use pilotage_deploy::capability::Capabilities;
 use pilotage_deploy::desired::{Desired, Labels};
 use pilotage_deploy::error::TargetError;
@@ -60,6 +61,10 @@ impl Target for Gone {
                 reason: "has no address".to_owned(),
             },
         })
+    }
+
+    async fn execute(&self, _: InstanceId, _: &[String], _: Duration) -> Observation {
+        std::future::pending().await
     }
 
     async fn peer(&self, _: &str) -> Option<IpAddr> {

@@ -439,7 +439,6 @@ resources: {cpu: 500m, memory: 256Mi, replicas: 2}
 env: {PORT: "1"}
 files: {/etc/shop.yaml: {from: files/shop.yaml}}
 secrets: {A: {secret: shop, key: a}}
-healthcheck: {endpoints: [{grpc: shop}, {exec: [/bin/true]}]}
 "#;
     let Err(Refused::Cannot(lacks)) = plan(&desired(much, 1), &live(Vec::new()), &PROCESS) else {
         panic!("it must be refused");
@@ -455,8 +454,6 @@ healthcheck: {endpoints: [{grpc: shop}, {exec: [/bin/true]}]}
             "env.PORT",
             "files./etc/shop.yaml.from",
             "secrets.A.secret",
-            "healthcheck.endpoints[0].grpc",
-            "healthcheck.endpoints[1].exec",
         ]
     );
     assert_eq!(

@@ -61,14 +61,6 @@ pub enum PlanError {
         /// What is wrong with it.
         source: RequestError,
     },
-    /// A kind of endpoint that this version does not ask.
-    #[error("endpoint {} of the descriptor is `{kind}`, which pilotage-healthcheck cannot ask yet", index + 1)]
-    Unsupported {
-        /// Counted from 0.
-        index: usize,
-        /// `grpc` or `exec`.
-        kind: &'static str,
-    },
     /// A name that no port has.
     #[error("the descriptor has no port `{}`", printable(port))]
     NoPort {
@@ -101,7 +93,7 @@ pub enum PlanError {
 impl Classify for PlanError {
     fn class(&self) -> Class {
         match self {
-            Self::Endpoint { .. } | Self::Unsupported { .. } => Class::Invalid,
+            Self::Endpoint { .. } => Class::Invalid,
             Self::Url { .. }
             | Self::NoPort { .. }
             | Self::NoPlace(_)
@@ -122,7 +114,6 @@ impl Classify for PlanError {
             Self::NoService => vec!["give --service NAME".to_owned()],
             Self::Url { .. }
             | Self::Endpoint { .. }
-            | Self::Unsupported { .. }
             | Self::NoHttp
             | Self::NoTls
             | Self::NoEnvironment(_)

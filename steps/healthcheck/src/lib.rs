@@ -4,6 +4,7 @@
 //! over the [`pilotage_probe::Probe`] port: every endpoint at once, each by [`pilotage_probe::watch`]. The timeline of the
 //! tries is told once, by `report`, for people and for programs.
 
+mod adapter;
 mod args;
 mod error;
 mod plan;
@@ -13,6 +14,6 @@ mod run;
 
 pub use args::Args;
 pub use error::{PlanError, RequestFault};
-pub use plan::{EndpointPlan, Plan, SkippedEndpoint, plan_of_descriptor, plan_of_urls};
+pub use plan::{EndpointPlan, Plan, SkippedEndpoint, Surroundings, plan_of_descriptor, plan_of_urls};
 pub use request::{Limits, Request, Subject, Want};
 pub use run::{execute, run};

@@ -42,6 +42,15 @@ pub struct SkippedEndpoint {
     pub reason: String,
 }
 
+/// What the configuration says of the place where a service runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Where the target's proxy listens, where that is known.
+    pub front_door: Option<SocketAddr>,
+    /// Whether commands can be run in its instances from here.
+    pub commands: bool,
+}
+
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A plan for URLs.
@@ -83,7 +92,7 @@ pub fn plan_of_urls(urls: &[String], want: &Want, request: &Request) -> Result<P
 
 fn over_tls(question: &Question) -> bool {
     match question {
-        Question::Tcp => false,
+        Question::Tcp | Question::Exec(_) => false,
         Question::Tls(_) => true,
         Question::Http(request) => request.scheme() == Scheme::Https,
         Question::Grpc(request) => request.scheme() == Scheme::Https,
@@ -93,7 +102,7 @@ fn over_tls(question: &Question) -> bool {
 fn of_url(url: &str, want: &Want, version: Option<&str>) -> Result<Endpoint, RequestError> {
     let ask = |at: Address, question, expectation| Endpoint {
         name: url.to_owned(),
-        at,
+        at: Some(at),
         question,
         expectation,
     };
@@ -153,14 +162,14 @@ fn default_source() -> Option<VersionSource> {
 
 /// A plan for the endpoints of a descriptor, asked as its users ask.
 ///
-/// `places` says where ports are and wins; `front_door` is where the target's proxy listens, where that is known.
+/// `places` says where ports are and wins.
 ///
 /// # Errors
 /// When an endpoint cannot be asked, or it cannot be known where.
 pub fn plan_of_descriptor(
     descriptor: &Descriptor,
     places: &[PortPlace],
-    front_door: Option<SocketAddr>,
+    surroundings: Surroundings,
     request: &Request,
 ) -> Result<Plan, PlanError> {
     if let Some(place) = places.iter().find(|place| descriptor.port(&place.port).is_none()) {
@@ -194,16 +203,16 @@ pub fn plan_of_descriptor(
     let finder = Finder {
         descriptor,
         said: places,
-        front_door,
+        front_door: surroundings.front_door,
     };
     for (index, described) in check.endpoints.iter().enumerate() {
-        match of_described(&finder, index, described, &version)? {
+        match of_described(&finder, surroundings.commands, index, described, &version)? {
             Ok(endpoint) => plan.endpoints.push(endpoint),
             Err(skipped) => plan.skipped.push(skipped),
         }
     }
     if plan.endpoints.is_empty() {
-        plan.nothing = Some("no endpoint of the descriptor can be asked from outside");
+        plan.nothing = Some("no endpoint of the descriptor can be asked from here");
     }
     let says_version = |plan: &EndpointPlan| matches!(&plan.endpoint.expectation, Expectation::Http(http) if http.version.is_some());
     if request.expect_version.is_some() && !plan.endpoints.iter().any(says_version) {
@@ -251,15 +260,29 @@ fn distinguish(endpoints: &mut [EndpointPlan]) {
 /// One endpoint of the descriptor, or why it is not asked from here.
 fn of_described(
     finder: &Finder<'_>,
+    commands: bool,
     index: usize,
     described: &Described,
     version: &str,
 ) -> Result<Result<EndpointPlan, SkippedEndpoint>, PlanError> {
-    if let Ask::Exec { .. } = described.ask {
-        return Err(PlanError::Unsupported {
-            index,
-            kind: described.ask.word(),
-        });
+    let expectation = described.expectation(version);
+    if let Ask::Exec { argv } = &described.ask {
+        let name = format!("exec {}", argv.join(" "));
+        if !commands {
+            let reason = "a command runs in the instance: deploy runs it there, and pilotage-healthcheck where --config names a target \
+                          whose instances it can enter"
+                .to_owned();
+            return Ok(Err(SkippedEndpoint { name, reason }));
+        }
+        return Ok(Ok(EndpointPlan {
+            endpoint: Endpoint {
+                name,
+                at: None,
+                question: Question::Exec(argv.clone()),
+                expectation,
+            },
+            found: "its labels",
+        }));
     }
     let name = described.port.as_deref().unwrap_or_default();
     let port = finder.descriptor.port(name).ok_or_else(|| PlanError::NoPort {
@@ -300,9 +323,9 @@ fn of_described(
     Ok(Ok(EndpointPlan {
         endpoint: Endpoint {
             name,
-            at: place.at,
+            at: Some(place.at),
             question,
-            expectation: described.expectation(version),
+            expectation,
         },
         found: place.found,
     }))

@@ -192,7 +192,7 @@ pub(crate) fn data(plan: &EndpointPlan, ending: &Ending) -> Value {
         .collect();
     json!({
         "name": plan.endpoint.name,
-        "at": plan.endpoint.at.to_string(),
+        "at": plan.endpoint.at.as_ref().map(ToString::to_string),
         "found_by": plan.found,
         "outcome": ending.outcome.word(),
         "version": progress.version(),
@@ -260,7 +260,7 @@ pub(crate) fn plan_data(plan: &Plan) -> Value {
         .map(|plan| {
             json!({
                 "name": plan.endpoint.name,
-                "at": plan.endpoint.at.to_string(),
+                "at": plan.endpoint.at.as_ref().map(ToString::to_string),
                 "found_by": plan.found,
                 "expected": expectation(plan),
             })
@@ -289,8 +289,11 @@ pub(crate) fn plan_data(plan: &Plan) -> Value {
 }
 
 fn place(plan: &EndpointPlan) -> String {
-    let at = &plan.endpoint.at;
+    let Some(at) = &plan.endpoint.at else {
+        return "the instances that serve".to_owned();
+    };
     match &plan.endpoint.question {
+        Question::Exec(_) => at.to_string(),
         Question::Tcp => at.to_string(),
         Question::Tls(name) if *name == at.host => format!("tls://{at}"),
         Question::Tls(name) => format!("tls://{at} ({name})"),

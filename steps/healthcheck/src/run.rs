@@ -1,17 +1,20 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use futures::future::join_all;
-use pilotage_check::{End, State};
+use pilotage_check::{End, Observation, State};
+use pilotage_config::DockerTarget;
 use pilotage_descriptor::{Descriptor, Diagnostic, Parsed, Source};
-use pilotage_name::EnvironmentName;
+use pilotage_name::{EnvironmentName, ServiceKey};
 use pilotage_outcome::{CheckOutcome, CheckResult, Fault, StepReport};
-use pilotage_probe::{HttpSettings, Probe, Prober, watch};
+use pilotage_probe::{Address, HttpSettings, Probe, Prober, Question, watch};
 use pilotage_step::{Cancel, CancelReason, Context, DescriptorArgs};
 use serde_json::{Value, json};
 use tokio::sync::watch::channel;
 
+use crate::adapter::docker::{Instances, instances_of};
 use crate::report::{self, Ending};
-use crate::{Args, Plan, PlanError, Subject, plan_of_descriptor, plan_of_urls};
+use crate::{Args, Plan, PlanError, Subject, Surroundings, plan_of_descriptor, plan_of_urls};
 
 /// Runs the step.
 ///
@@ -19,6 +22,7 @@ use crate::{Args, Plan, PlanError, Subject, plan_of_descriptor, plan_of_urls};
 /// When there is nothing that can be asked, or it was cancelled.
 pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
     let (request, from) = args.request()?;
+    let mut instances = None;
     let plan = match &request.subject {
         Subject::Urls(urls, want) => plan_of_urls(urls, want, &request)?,
         Subject::Descriptor(places) => {
@@ -29,8 +33,9 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
                 report.service = service;
             });
             let file = File::read(&from, &cx).await?;
-            let front_door = front_door(&from, &cx).await?;
-            plan_of_descriptor(&file.descriptor, places, front_door, &request)
+            let (surroundings, found) = surroundings(&from, &cx).await?;
+            instances = found;
+            plan_of_descriptor(&file.descriptor, places, surroundings, &request)
                 .map_err(|error| file.place(error))?
         }
     };
@@ -49,7 +54,38 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
         ..HttpSettings::default()
     };
     let prober = Prober::new(&settings).map_err(PlanError::Http)?;
-    execute(&plan, &prober, &cx).await
+    let commands = plan
+        .endpoints
+        .iter()
+        .any(|plan| matches!(plan.endpoint.question, Question::Exec(_)));
+    let instances = match instances.filter(|_| commands) {
+        Some((target, key)) => Some(Instances::connect(&target, key).await?),
+        None => None,
+    };
+    execute(&plan, &Inside { prober, instances }, &cx).await
+}
+
+/// Asks over the network, and in the instances where there are any.
+struct Inside {
+    prober: Prober,
+    instances: Option<Instances>,
+}
+
+impl Probe for Inside {
+    async fn resolve(&self, at: &Address, limit: Duration) -> Result<Vec<SocketAddr>, Observation> {
+        self.prober.resolve(at, limit).await
+    }
+
+    async fn ask(&self, question: &Question, to: SocketAddr, limit: Duration) -> Observation {
+        self.prober.ask(question, to, limit).await
+    }
+
+    async fn execute(&self, command: &[String], limit: Duration) -> Observation {
+        match &self.instances {
+            Some(instances) => instances.execute(command, limit).await,
+            None => self.prober.execute(command, limit).await,
+        }
+    }
 }
 
 /// A descriptor, and the file it came from.
@@ -80,7 +116,6 @@ impl File {
     /// The error, with the place of the endpoint it is about.
     fn place(&self, error: PlanError) -> Fault {
         let (code, index) = match &error {
-            PlanError::Unsupported { index, .. } => ("unsupported-endpoint", *index),
             PlanError::Endpoint { index, .. } => ("invalid-endpoint", *index),
             _ => return error.into(),
         };
@@ -92,10 +127,13 @@ impl File {
     }
 }
 
-/// Where users' requests arrive, where the configuration knows it.
-async fn front_door(from: &DescriptorArgs, cx: &Context) -> Result<Option<SocketAddr>, Fault> {
+/// What the configuration says of the place, and the target in whose instances commands can be run.
+async fn surroundings(
+    from: &DescriptorArgs,
+    cx: &Context,
+) -> Result<(Surroundings, Option<(DockerTarget, ServiceKey)>), Fault> {
     let Some(source) = from.config(cx).await? else {
-        return Ok(None);
+        return Ok(Default::default());
     };
     let (config, diagnostics) = pilotage_config::parse(&source);
     let Some(config) = config.filter(|_| !diagnostics.has_errors()) else {
@@ -106,7 +144,12 @@ async fn front_door(from: &DescriptorArgs, cx: &Context) -> Result<Option<Socket
     if config.environment(environment).is_none() {
         return Err(PlanError::NoEnvironment(environment.to_string()).into());
     }
-    Ok(pilotage_place::front_door(&config, environment, &service))
+    let instances = instances_of(&config, environment, &service);
+    let surroundings = Surroundings {
+        front_door: pilotage_place::front_door(&config, environment, &service),
+        commands: instances.is_some(),
+    };
+    Ok((surroundings, instances))
 }
 
 /// Asks everything in the plan at once and waits for all of it. When waiting does not help one endpoint, the others are

@@ -5,10 +5,12 @@
     reason = "a helper of a test fails the test by panicking"
 )]
 
+use std::net::SocketAddr;
+
 use pilotage_check::{Expectation, Patience};
 use pilotage_descriptor::{Descriptor, Source};
 use pilotage_healthcheck::{
-    Limits, Plan, PlanError, Request, Subject, Want, plan_of_descriptor, plan_of_urls,
+    Limits, Plan, PlanError, Request, Subject, Surroundings, Want, plan_of_descriptor, plan_of_urls,
 };
 use pilotage_probe::Question;
 use pilotage_quantity::Duration;
@@ -46,6 +48,17 @@ fn request() -> Request {
     }
 }
 
+fn outside() -> Surroundings {
+    Surroundings::default()
+}
+
+fn at(door: SocketAddr) -> Surroundings {
+    Surroundings {
+        front_door: Some(door),
+        ..outside()
+    }
+}
+
 /// One line for each endpoint: name, address, `Host`, how it was found.
 fn lines(plan: &Plan) -> Vec<String> {
     plan.endpoints
@@ -62,12 +75,10 @@ fn lines(plan: &Plan) -> Vec<String> {
                     )
                 }
                 Question::Tls(name) => format!(" tls {name}"),
-                Question::Tcp => String::new(),
+                Question::Tcp | Question::Exec(_) => String::new(),
             };
-            format!(
-                "{} at {}{host} by {}",
-                plan.endpoint.name, plan.endpoint.at, plan.found
-            )
+            let at = plan.endpoint.at.as_ref().unwrap();
+            format!("{} at {at}{host} by {}", plan.endpoint.name, plan.found)
         })
         .collect()
 }
@@ -81,7 +92,7 @@ fn version(plan: &Plan, index: usize) -> Option<&str> {
 
 #[test]
 fn endpoints_are_asked_where_users_are() {
-    let plan = plan_of_descriptor(&descriptor(SHOP), &[], None, &request()).unwrap();
+    let plan = plan_of_descriptor(&descriptor(SHOP), &[], outside(), &request()).unwrap();
     assert_eq!(
         lines(&plan),
         [
@@ -109,7 +120,7 @@ fn endpoints_are_asked_where_users_are() {
 #[test]
 fn a_known_front_door_is_asked_under_the_routes_host() {
     let door = "0.0.0.0:18080".parse().unwrap();
-    let plan = plan_of_descriptor(&descriptor(SHOP), &[], Some(door), &request()).unwrap();
+    let plan = plan_of_descriptor(&descriptor(SHOP), &[], at(door), &request()).unwrap();
     assert_eq!(
         lines(&plan)[0],
         "http /health (http) at 127.0.0.1:18080 http://shop.qa.example.com by front door"
@@ -122,7 +133,7 @@ fn an_address_that_was_said_wins() {
         "http=https://10.0.0.5".parse().unwrap(),
         "admin=shop:9090".parse().unwrap(),
     ];
-    let plan = plan_of_descriptor(&descriptor(SHOP), &places, None, &request()).unwrap();
+    let plan = plan_of_descriptor(&descriptor(SHOP), &places, outside(), &request()).unwrap();
     assert_eq!(
         lines(&plan)[0],
         "http /health (http) at 10.0.0.5:443 https://shop.qa.example.com by --address"
@@ -130,7 +141,7 @@ fn an_address_that_was_said_wins() {
     assert_eq!(lines(&plan)[2], "tcp admin at shop:9090 by --address");
     assert!(plan.skipped.is_empty());
     let unknown = ["htp=shop:80".parse().unwrap()];
-    let error = plan_of_descriptor(&descriptor(SHOP), &unknown, None, &request()).unwrap_err();
+    let error = plan_of_descriptor(&descriptor(SHOP), &unknown, outside(), &request()).unwrap_err();
     assert_eq!(error.to_string(), "the descriptor has no port `htp`");
 }
 
@@ -148,7 +159,7 @@ fn limits_and_version_that_were_said_win() {
         keep_trying: true,
         ..request()
     };
-    let plan = plan_of_descriptor(&descriptor(SHOP), &[], None, &said).unwrap();
+    let plan = plan_of_descriptor(&descriptor(SHOP), &[], outside(), &said).unwrap();
     assert_eq!(version(&plan, 0), Some("2.0"));
     assert_eq!(
         plan.patience,
@@ -164,7 +175,7 @@ fn limits_and_version_that_were_said_win() {
     );
     let silent = SHOP.replace(", version: {json: $.version}", "");
     assert!(matches!(
-        plan_of_descriptor(&descriptor(&silent), &[], None, &said),
+        plan_of_descriptor(&descriptor(&silent), &[], outside(), &said),
         Err(PlanError::NoVersion)
     ));
 }
@@ -177,18 +188,28 @@ fn where_there_is_nothing_to_ask_it_says_why() {
         (worker, "the descriptor has no healthcheck endpoints"),
         (&retired, "the service is retired"),
     ] {
-        let plan = plan_of_descriptor(&descriptor(text), &[], None, &request()).unwrap();
+        let plan = plan_of_descriptor(&descriptor(text), &[], outside(), &request()).unwrap();
         assert_eq!((plan.endpoints.len(), plan.nothing), (0, Some(nothing)));
     }
 }
 
 #[test]
-fn what_cannot_be_asked_yet_is_refused_by_name() {
-    let text = SHOP.replace("{tcp: admin}", "{exec: [check]}");
-    match plan_of_descriptor(&descriptor(&text), &[], None, &request()) {
-        Err(PlanError::Unsupported { index: 2, kind }) => assert_eq!(kind, "exec"),
-        other => panic!("{other:?}"),
-    }
+fn a_command_is_run_where_instances_can_be_entered() {
+    let text = descriptor(&SHOP.replace("{tcp: admin}", "{exec: [check, --deep]}"));
+    let plan = plan_of_descriptor(&text, &[], outside(), &request()).unwrap();
+    assert_eq!(plan.skipped[0].name, "exec check --deep");
+    assert!(plan.skipped[0].reason.contains("--config"), "{:?}", plan.skipped);
+    let inside = Surroundings {
+        commands: true,
+        ..outside()
+    };
+    let plan = plan_of_descriptor(&text, &[], inside, &request()).unwrap();
+    let check = &plan.endpoints[2].endpoint;
+    assert_eq!(
+        check.question,
+        Question::Exec(vec!["check".into(), "--deep".into()])
+    );
+    assert_eq!((&check.expectation, &check.at), (&Expectation::Exit, &None));
 }
 
 fn urls(urls: &[&str], want: &Want, expect_version: Option<&str>) -> Result<Plan, PlanError> {
@@ -272,7 +293,7 @@ healthcheck:
 
 #[test]
 fn grpc_and_tls_are_asked_as_they_say() {
-    let plan = plan_of_descriptor(&descriptor(GRPC), &[], None, &request()).unwrap();
+    let plan = plan_of_descriptor(&descriptor(GRPC), &[], outside(), &request()).unwrap();
     assert_eq!(
         lines(&plan),
         [
@@ -294,7 +315,7 @@ fn grpc_and_tls_are_asked_as_they_say() {
         .collect();
     assert_eq!(days, [Some(14), None, Some(0), Some(7)]);
     let said = ["http=http://10.0.0.5:8443".parse().unwrap()];
-    let plan = plan_of_descriptor(&descriptor(GRPC), &said, None, &request()).unwrap();
+    let plan = plan_of_descriptor(&descriptor(GRPC), &said, outside(), &request()).unwrap();
     assert_eq!(
         lines(&plan)[0],
         "http /health (http) at 10.0.0.5:8443 https://shop.qa.example.com by --address"

@@ -1,7 +1,9 @@
 //! The engine behind the port.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
+use pilotage_check::{NoAnswer, Observation};
 use pilotage_descriptor::Descriptor;
 
 use super::service::DockerService;
@@ -19,8 +21,6 @@ const CAPABILITIES: Capabilities = Capabilities {
     limits: true,
     replicas: 1,
     images: true,
-    exec: false,
-    grpc: false,
     sealed: false,
     own_secrets: false,
     reserved: &["PORT", "PORT_*", "PILOTAGE_*"],
@@ -81,6 +81,17 @@ impl Target for DockerService {
 
     async fn reach(&self, instance: InstanceId, port: &str) -> Result<SocketAddr, TargetError> {
         self.address_of(instance, port).await
+    }
+
+    async fn execute(&self, instance: InstanceId, command: &[String], limit: Duration) -> Observation {
+        match self.container(instance).await {
+            Ok(container) => self.engine.try_in(&container.id, command, limit).await,
+            Err(error) => Observation::NoAnswer {
+                cause: NoAnswer::NotRunning,
+                detail: error.to_string(),
+                elapsed: Duration::ZERO,
+            },
+        }
     }
 
     async fn peer(&self, name: &str) -> Option<IpAddr> {

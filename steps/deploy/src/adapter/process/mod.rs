@@ -8,6 +8,7 @@
 mod claim;
 mod down;
 mod ending;
+mod execute;
 mod files;
 mod front;
 mod instance;

@@ -1,12 +1,14 @@
 //! The process target behind the port: which effect is had where.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
+use pilotage_check::{NoAnswer, Observation};
 use pilotage_descriptor::Descriptor;
 
 use super::claim::{self, Claim};
 use super::service::ProcessService;
-use super::state;
+use super::{execute, state};
 use crate::capability::Capabilities;
 use crate::desired::{Desired, Labels};
 use crate::error::TargetError;
@@ -22,8 +24,6 @@ pub const CAPABILITIES: Capabilities = Capabilities {
     limits: false,
     replicas: 1,
     images: false,
-    exec: false,
-    grpc: false,
     sealed: false,
     own_secrets: false,
     reserved: &["PORT", "PORT_*"],
@@ -82,6 +82,17 @@ impl Target for ProcessService {
                 instance,
                 reason: format!("has no port `{port}`"),
             })
+    }
+
+    async fn execute(&self, instance: InstanceId, command: &[String], limit: Duration) -> Observation {
+        match self.running(instance) {
+            Ok(run) => execute::execute(command, run.pid, &self.dir.instance(instance), limit).await,
+            Err(error) => Observation::NoAnswer {
+                cause: NoAnswer::NotRunning,
+                detail: error.to_string(),
+                elapsed: Duration::ZERO,
+            },
+        }
     }
 
     async fn peer(&self, _: &str) -> Option<IpAddr> {

@@ -1,0 +1,72 @@
+use std::time::Duration;
+
+use futures::future::join_all;
+use pilotage_check::{Expectation, NoAnswer, Observation, judge};
+use pilotage_config::{Config, DockerTarget, Target};
+use pilotage_engine::{Engine, EngineError};
+use pilotage_name::{EnvironmentName, ServiceKey, ServiceName};
+use tokio::time::Instant;
+
+/// The target in whose containers commands can be run, and whose they are; none where the service runs elsewhere.
+pub(crate) fn instances_of(
+    config: &Config,
+    environment: &EnvironmentName,
+    service: &ServiceName,
+) -> Option<(DockerTarget, ServiceKey)> {
+    match config.target_of(environment, service).1 {
+        Target::Docker(target) => Some((
+            target.clone(),
+            ServiceKey {
+                project: config.project.clone(),
+                environment: environment.clone(),
+                service: service.clone(),
+            },
+        )),
+        Target::Process(_) | Target::Kubernetes(_) | Target::Command(_) => None,
+    }
+}
+
+/// The containers that serve, found by their labels at each try.
+#[derive(Debug)]
+pub(crate) struct Instances {
+    engine: Engine,
+    key: ServiceKey,
+}
+
+impl Instances {
+    /// Those of a service.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub(crate) async fn connect(target: &DockerTarget, key: ServiceKey) -> Result<Self, EngineError> {
+        let engine = Engine::connect(target).await?;
+        Ok(Self { engine, key })
+    }
+
+    /// Runs a command in each, and tells the one that is not well, if there is one.
+    pub(crate) async fn execute(&self, command: &[String], limit: Duration) -> Observation {
+        let began = Instant::now();
+        let silent = |cause, detail| Observation::NoAnswer {
+            cause,
+            detail,
+            elapsed: began.elapsed(),
+        };
+        let serving = match tokio::time::timeout(limit, self.engine.serving(&self.key)).await {
+            Ok(Ok(serving)) => serving,
+            Ok(Err(error)) => return silent(NoAnswer::Unreachable, error.to_string()),
+            Err(_) => return silent(NoAnswer::Timeout, "the engine does not answer".to_owned()),
+        };
+        let left = limit.saturating_sub(began.elapsed());
+        let tries = serving.iter().map(|id| self.engine.try_in(id, command, left));
+        let mut seen = join_all(tries).await;
+        let bad = seen
+            .iter()
+            .position(|seen| !judge(&Expectation::Exit, seen).is_good());
+        match bad {
+            Some(bad) => seen.swap_remove(bad),
+            None => seen
+                .pop()
+                .unwrap_or_else(|| silent(NoAnswer::NotRunning, format!("no instance of {} runs", self.key))),
+        }
+    }
+}

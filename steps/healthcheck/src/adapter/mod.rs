@@ -1,0 +1,3 @@
+//! How a target's instances are entered.
+
+pub(crate) mod docker;
