@@ -236,7 +236,14 @@ impl Engine {
             return;
         }
         let folder = tempfile::tempdir().unwrap_or_else(|error| unreachable(&error));
-        for program in ["/bin/sh", "/bin/cat", "/bin/sleep", "/bin/mkdir", "/bin/ls"] {
+        for program in [
+            "/bin/sh",
+            "/bin/cat",
+            "/bin/sleep",
+            "/bin/mkdir",
+            "/bin/ls",
+            "/usr/bin/getent",
+        ] {
             copy_program(
                 Path::new(program),
                 Path::new(program),

@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 /// Crates of the domain: no runtime, network, clock or environment may be reachable from them.
-const PURE: [&str; 10] = [
+const PURE: [&str; 11] = [
     "pilotage-check",
     "pilotage-config",
     "pilotage-descriptor",
@@ -24,6 +24,7 @@ const PURE: [&str; 10] = [
     "pilotage-name",
     "pilotage-outcome",
     "pilotage-quantity",
+    "pilotage-quarantine",
     "pilotage-secret",
     "pilotage-yaml",
 ];

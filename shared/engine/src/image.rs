@@ -99,6 +99,20 @@ impl Images<'_> {
         Ok(if known { wanted.to_owned() } else { id.to_owned() })
     }
 
+    /// Where what runs in the image of this id starts; `/` where it does not say.
+    ///
+    /// # Errors
+    /// When the engine does not say.
+    pub async fn directory(&self, id: &str) -> Result<String, EngineError> {
+        let found = self.inspect(id).await?;
+        let said = found
+            .and_then(|image| image.config)
+            .and_then(|config| config.working_dir);
+        Ok(said
+            .filter(|path| path.starts_with('/'))
+            .unwrap_or_else(|| "/".to_owned()))
+    }
+
     async fn inspect(&self, name: &str) -> Result<Option<ImageInspect>, EngineError> {
         let inspected = self.engine.docker.inspect_image(name).await;
         match inspected.map_err(self.engine.failed(format!("show the image {name}"))) {

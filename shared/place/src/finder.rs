@@ -14,6 +14,8 @@ pub struct Finder<'a> {
     pub said: &'a [PortPlace],
     /// Where the target's proxy listens, where that is known.
     pub front_door: Option<SocketAddr>,
+    /// The service's name on the network that whoever asks shares with it; then every port is found there.
+    pub within: Option<&'a str>,
 }
 
 /// Where a port is found.
@@ -76,6 +78,10 @@ impl Finder<'_> {
         };
         if let Some(said) = self.said.iter().find(|place| place.port == port.name) {
             return place(said.scheme, said.at.clone(), "--address");
+        }
+        if let Some(service) = self.within {
+            let at = Address::new(service, port.port);
+            return place(Scheme::Http, at, "the environment's network");
         }
         let http = |host: String, port, found| place(Scheme::Http, Address::new(host, port), found);
         let no_place = || NoPlace {
@@ -150,6 +156,7 @@ ports:
             descriptor: &descriptor,
             said: &said,
             front_door: front_door.map(|text| text.parse().unwrap()),
+            within: None,
         };
         match finder.find(descriptor.port(port).unwrap(), path) {
             Ok(Some(place)) => format!(

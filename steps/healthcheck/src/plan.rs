@@ -204,6 +204,7 @@ pub fn plan_of_descriptor(
         descriptor,
         said: places,
         front_door: surroundings.front_door,
+        within: None,
     };
     for (index, described) in check.endpoints.iter().enumerate() {
         match of_described(&finder, surroundings.commands, index, described, &version)? {

@@ -391,3 +391,36 @@ fn the_ledgers_trust_is_said() {
         assert_eq!(warned, ledger.is_empty(), "{output}");
     }
 }
+
+#[test]
+fn quarantine_lists_are_checked_with_their_places() {
+    let list = "tests:\n  - {test: C.old, issue: SHOP-1, owner: ana, until: 2001-01-01}\n  - {test: C.known, issue: SHOP-2}\n";
+    let world = World::with(
+        CONFIG,
+        &[
+            ("quarantine/shop.yaml", list),
+            ("quarantine/Cart.yaml", "tests: []\n"),
+        ],
+    );
+    let output = world.pilotage("check");
+    assert_eq!(output.code, Some(3), "{output}");
+    let found = places(&output);
+    for expected in ["quarantine/shop.yaml:3:5 missing-key", "quarantine/Cart.yaml"] {
+        assert!(
+            found.iter().any(|place| place.contains(expected)),
+            "{expected}: {found:#?}"
+        );
+    }
+    let over = "tests:\n  - {test: C.old, issue: SHOP-1, owner: ana, until: 2001-01-01}\n";
+    let output = World::with(CONFIG, &[("quarantine/shop.yaml", over)]).pilotage("check");
+    assert_eq!(output.code, Some(3), "{output}");
+    assert!(
+        places(&output)
+            .iter()
+            .any(|place| place.contains("quarantine/shop.yaml:2:53 quarantine-over")),
+        "{output}"
+    );
+    let good = over.replace("2001", "2999");
+    let output = World::with(CONFIG, &[("quarantine/shop.yaml", &good)]).pilotage("check");
+    assert_eq!(output.code, Some(0), "{output}");
+}

@@ -11,7 +11,8 @@ use crate::Glob;
 
 /// Runs a service's test suite against a release, and judges its reports.
 ///
-/// With --descriptor it runs what the descriptor's `regression` says, where the configuration grants commands. With a
+/// With --descriptor it runs what the descriptor's `regression` says: an image, on the network of the service's
+/// environment, or a command, where the configuration grants commands. With a
 /// command it needs no file: `pilotage-regression --results 'out/**/*.xml' -- make test`. With --results alone it merges
 /// and judges reports that are there already, such as those of several shards. Only reports that are new or changed after
 /// a run count; a suite in which no test ran has failed.

@@ -23,15 +23,26 @@ pub enum PlanError {
         /// Without the leading hyphens.
         flag: &'static str,
     },
-    /// A suite in an image.
+    /// A suite in an image, and no engine beside the service to run it.
     #[error(
-        "the suite is the image `{}`, and this version runs commands only",
+        "the suite is the image `{}`, and the service's target runs no images",
         printable(image)
     )]
     Image {
         /// The image.
         image: String,
     },
+    /// An image that the environment does not grant.
+    #[error("the image `{}` is not allowed in `{environment}`", printable(image))]
+    ImageNotGranted {
+        /// The image.
+        image: String,
+        /// The environment.
+        environment: String,
+    },
+    /// A folder of this machine for a suite in an image.
+    #[error("--directory is for commands; a suite in an image runs where the image says")]
+    Directory,
     /// A command of a descriptor, and nobody who grants it.
     #[error("the environment `{environment}` does not allow descriptors to name commands")]
     NotGranted {
@@ -39,7 +50,7 @@ pub enum PlanError {
         environment: String,
     },
     /// A command of a descriptor, and no configuration that could grant it.
-    #[error("the descriptor names a command, and without --config nobody grants it")]
+    #[error("the descriptor names what is to be run, and without --config nobody grants it")]
     NoConfig,
     /// A name that no port has.
     #[error("the descriptor has no port `{}`", printable(port))]
@@ -75,9 +86,10 @@ impl Classify for PlanError {
     fn class(&self) -> Class {
         match self {
             Self::Image { .. } => Class::Invalid,
-            Self::NotGranted { .. } | Self::NoConfig => Class::Refused,
+            Self::NotGranted { .. } | Self::ImageNotGranted { .. } | Self::NoConfig => Class::Refused,
             Self::Merge(_) => Class::Unavailable,
             Self::Nothing
+            | Self::Directory
             | Self::OnlyDirect { .. }
             | Self::Zero { .. }
             | Self::NoPort { .. }
@@ -97,6 +109,9 @@ impl Classify for PlanError {
                 "or reports alone, to merge and judge them: pilotage-regression --results 'shards/**/*.xml'".to_owned(),
             ],
             Self::Image { .. } => vec!["write `command: [PROGRAM, …]` without `image`, and grant it".to_owned()],
+            Self::ImageNotGranted { environment, .. } => vec![format!(
+                "pilotage.yaml grants images with `allow: {{images: [...]}}` of `{environment}`"
+            )],
             Self::NotGranted { environment } => vec![format!(
                 "let the config branch grant it: `allow: {{commands: true}}` at `{environment}` in pilotage.yaml"
             )],
@@ -104,7 +119,7 @@ impl Classify for PlanError {
             Self::NoPlace(NoPlace { port }) => vec![format!("say it: --address {port}=HOST:PORT")],
             Self::NoPort { .. } => vec!["--address takes the names of the descriptor's `ports`".to_owned()],
             Self::NoService => vec!["give --service NAME".to_owned()],
-            Self::OnlyDirect { .. } | Self::Zero { .. } | Self::NoEnvironment(_) | Self::File { .. } | Self::Merge(_) => {
+            Self::Directory | Self::OnlyDirect { .. } | Self::Zero { .. } | Self::NoEnvironment(_) | Self::File { .. } | Self::Merge(_) => {
                 Vec::new()
             }
         }

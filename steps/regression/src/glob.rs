@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use pilotage_quarantine::wild;
+
 /// A pattern of paths below a folder: `*` is any run of characters of one name, `?` one character, `**` any number of
 /// folders.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +40,18 @@ impl fmt::Display for Glob {
 }
 
 impl Glob {
+    /// The folder that everything lies in which it fits, as far as it has no wildcards; empty for the one it counts from.
+    #[must_use]
+    pub fn folder(&self) -> String {
+        let names = &self.parts[..self.parts.len() - 1];
+        let plain: Vec<&str> = names
+            .iter()
+            .map(String::as_str)
+            .take_while(|name| !name.contains(['*', '?']))
+            .collect();
+        plain.join("/")
+    }
+
     /// Whether it fits a path, given by its names.
     #[must_use]
     pub fn fits(&self, path: &[&str]) -> bool {
@@ -65,35 +79,6 @@ fn fits(parts: &[String], path: &[&str], below: bool) -> bool {
         (_, []) => false,
         ([part, rest @ ..], [name, path @ ..]) => wild(part, name) && fits(rest, path, below),
     }
-}
-
-/// Whether the whole of `text` fits `pattern`, in which `*` is any run of characters and `?` one of them.
-pub(crate) fn wild(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t) = (0, 0);
-    // Where the last star stood, and how far it reached.
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(c) if *c == '?' || *c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match star {
-                Some((at, reached)) => {
-                    star = Some((at, reached + 1));
-                    p = at + 1;
-                    t = reached + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|c| *c == '*')
 }
 
 #[cfg(test)]

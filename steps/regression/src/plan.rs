@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use pilotage_descriptor::{Descriptor, Publish, State};
+use pilotage_config::Allow;
+use pilotage_descriptor::{Descriptor, Image, Publish, State};
 use pilotage_place::{Finder, Place, PortPlace};
 use pilotage_quantity::Duration;
 
@@ -29,6 +30,13 @@ pub enum Work {
     Judge,
     /// A program with its arguments is run.
     Command(Vec<String>),
+    /// An image is run, with these arguments in place of its own where there are any.
+    Image {
+        /// The image.
+        image: Image,
+        /// The arguments.
+        command: Vec<String>,
+    },
 }
 
 /// How long a run may take, and how often there is one.
@@ -89,8 +97,10 @@ pub(crate) fn plan_of_command(args: &Args) -> Result<Plan, PlanError> {
 pub(crate) struct Surroundings {
     /// Where users' requests arrive.
     pub(crate) front_door: Option<SocketAddr>,
-    /// Whether descriptors may name commands; nothing where no configuration says so.
-    pub(crate) commands: Option<bool>,
+    /// What descriptors may ask for; nothing where no configuration says so.
+    pub(crate) allow: Option<Allow>,
+    /// Whether images can be run beside the service.
+    pub(crate) images: bool,
     /// The project.
     pub(crate) project: Option<String>,
 }
@@ -130,29 +140,48 @@ pub(crate) fn plan_of_descriptor(
     let Some(suite) = &descriptor.regression else {
         return nothing("the descriptor has no regression suite");
     };
-    if let Some(image) = &suite.image {
-        return Err(PlanError::Image {
-            image: image.name.clone(),
-        });
-    }
-    match surroundings.commands {
-        Some(true) => {}
-        Some(false) => {
-            return Err(PlanError::NotGranted {
-                environment: environment.to_owned(),
+    let allow = surroundings.allow.as_ref().ok_or(PlanError::NoConfig)?;
+    let environment_name = || environment.to_owned();
+    let work = match &suite.image {
+        Some(image) if !allow.image(&image.name) => {
+            return Err(PlanError::ImageNotGranted {
+                image: image.name.clone(),
+                environment: environment_name(),
             });
         }
-        None => return Err(PlanError::NoConfig),
-    }
+        Some(image) if !surroundings.images => {
+            return Err(PlanError::Image {
+                image: image.name.clone(),
+            });
+        }
+        Some(_) if args.directory.is_some() => return Err(PlanError::Directory),
+        Some(image) => Work::Image {
+            image: image.clone(),
+            command: suite.command.clone(),
+        },
+        None if !allow.commands => {
+            return Err(PlanError::NotGranted {
+                environment: environment_name(),
+            });
+        }
+        None => Work::Command(suite.command.clone()),
+    };
+    let service = args.from.service_name().map(|service| service.to_string());
+    let within = match work {
+        Work::Image { .. } => Some(service.as_deref().ok_or(PlanError::NoService)?),
+        _ => None,
+    };
     let mut variables = suite.env.clone();
-    variables.extend(places(descriptor, &args.address, surroundings.front_door)?);
+    variables.extend(places(
+        descriptor,
+        &args.address,
+        surroundings.front_door,
+        within,
+    )?);
     let said = [
         ("PROJECT", surroundings.project.clone()),
         ("ENVIRONMENT", Some(environment.to_owned())),
-        (
-            "SERVICE",
-            args.from.service_name().map(|service| service.to_string()),
-        ),
+        ("SERVICE", service.clone()),
         ("VERSION", Some(descriptor.version.to_string())),
         ("RELEASE", args.release.as_ref().map(ToString::to_string)),
         ("COMMIT", args.commit.as_ref().map(ToString::to_string)),
@@ -162,7 +191,7 @@ pub(crate) fn plan_of_descriptor(
         .filter_map(|(name, value)| Some((format!("PILOTAGE_{name}"), value?)));
     variables.extend(said);
     Ok(Plan {
-        work: Work::Command(suite.command.clone()),
+        work,
         variables,
         // Checked with the descriptor.
         reports: suite
@@ -185,6 +214,7 @@ fn places(
     descriptor: &Descriptor,
     said: &[PortPlace],
     front_door: Option<SocketAddr>,
+    within: Option<&str>,
 ) -> Result<BTreeMap<String, String>, PlanError> {
     if let Some(place) = said.iter().find(|place| descriptor.port(&place.port).is_none()) {
         return Err(PlanError::NoPort {
@@ -195,6 +225,7 @@ fn places(
         descriptor,
         said,
         front_door,
+        within,
     };
     let mut variables = BTreeMap::new();
     let mut users: Option<(u8, Place)> = None;
@@ -240,7 +271,7 @@ ports:
   - {name: raw, port: 82}
 ";
         let descriptor = Descriptor::read(&Source::new("shop.yaml", text)).unwrap();
-        let found = places(&descriptor, &[], Some("127.0.0.1:18080".parse().unwrap())).unwrap();
+        let found = places(&descriptor, &[], Some("127.0.0.1:18080".parse().unwrap()), None).unwrap();
         let told: Vec<String> = found
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
@@ -254,7 +285,23 @@ ports:
                 "PILOTAGE_URL_WEB_UI=http://127.0.0.1:18080",
             ]
         );
-        let wrong = places(&descriptor, &["web=h:1".parse().unwrap()], None);
+        let found = places(&descriptor, &["raw=lb:1".parse().unwrap()], None, Some("shop")).unwrap();
+        let told: Vec<String> = found
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "PILOTAGE_HOST=shop.example.com",
+                "PILOTAGE_URL=http://shop:80",
+                "PILOTAGE_URL_ADMIN=http://shop:81",
+                "PILOTAGE_URL_RAW=http://lb:1",
+                "PILOTAGE_URL_WEB_UI=http://shop:80",
+            ],
+            "on the service's own network every port is found"
+        );
+        let wrong = places(&descriptor, &["web=h:1".parse().unwrap()], None, None);
         assert!(matches!(wrong, Err(PlanError::NoPort { .. })));
     }
 }

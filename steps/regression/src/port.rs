@@ -3,6 +3,9 @@ use std::time::Duration;
 
 use pilotage_step::{Cancel, CancelReason};
 
+/// When the step itself has to end, a suite has no more than this to do so, so that there is time for its reports.
+pub(crate) const HURRY: Duration = Duration::from_secs(5);
+
 /// One run of a suite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {

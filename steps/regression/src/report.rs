@@ -189,19 +189,27 @@ pub(crate) fn plan(plan: &Plan, directory: &str) -> String {
         Work::Judge => text.push_str("would judge the reports that are there\n"),
         Work::Command(command) => {
             let _ = writeln!(text, "would run {}", printable(&command.join(" ")));
-            let limits = &plan.limits;
-            let idle = limits.idle.map(|idle| format!(", silent for at most {idle}"));
-            let _ = writeln!(
-                text,
-                "          for at most {}{}, grace {}, retries {}",
-                limits.timeout,
-                idle.unwrap_or_default(),
-                limits.grace,
-                limits.retries
-            );
+        }
+        Work::Image { image, command } => {
+            let command = printable(&command.join(" "));
+            let _ = writeln!(text, "would run the image {image} {command}");
         }
     }
-    let _ = writeln!(text, "          in {}", printable(directory));
+    if !matches!(plan.work, Work::Judge) {
+        let limits = &plan.limits;
+        let idle = limits.idle.map(|idle| format!(", silent for at most {idle}"));
+        let _ = writeln!(
+            text,
+            "          for at most {}{}, grace {}, retries {}",
+            limits.timeout,
+            idle.unwrap_or_default(),
+            limits.grace,
+            limits.retries
+        );
+    }
+    if !matches!(plan.work, Work::Image { .. }) {
+        let _ = writeln!(text, "          in {}", printable(directory));
+    }
     for (name, value) in &plan.variables {
         let _ = writeln!(text, "          {name}={}", printable(value));
     }
@@ -214,10 +222,15 @@ pub(crate) fn plan(plan: &Plan, directory: &str) -> String {
 /// The plan, for programs.
 pub(crate) fn plan_data(plan: &Plan, directory: &str) -> Value {
     let command = match &plan.work {
-        Work::Command(command) => json!(command),
+        Work::Command(command) | Work::Image { command, .. } => json!(command),
         Work::Nothing(_) | Work::Judge => Value::Null,
     };
+    let image = match &plan.work {
+        Work::Image { image, .. } => json!(image.to_string()),
+        _ => Value::Null,
+    };
     json!({
+        "image": image,
         "command": command,
         "directory": directory,
         "variables": plan.variables,

@@ -5,28 +5,31 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pilotage_config::Config;
+use pilotage_config::{Config, DockerTarget, Target};
 use pilotage_descriptor::{Diagnostic, SecretSource, Source};
 use pilotage_diagnostic::printable;
 use pilotage_junit::{Case, Merger, Outcome, Totals, read};
+use pilotage_name::ServiceKey;
 use pilotage_outcome::{CheckOutcome, Fault, StepReport};
 use pilotage_place::front_door;
+use pilotage_quarantine::Quarantine;
 use pilotage_step::{Context, child_environment};
 use tempfile::NamedTempFile;
 use tokio::time::Instant;
 
+use crate::adapter::docker::Containers;
 use crate::collect::{self, Found};
 use crate::plan::{Surroundings, plan_of_command, plan_of_descriptor};
 use crate::report::{self, SuiteRun, Tried};
-use crate::{Args, Evidence, Exit, Plan, PlanError, Processes, Quarantine, Run, Suite, Work, judge};
+use crate::{Args, Evidence, Exit, Plan, PlanError, Processes, Run, Suite, Work, judge};
 
 /// Runs the step.
 ///
 /// # Errors
 /// When there is nothing that can be run, or it was cancelled.
 pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
-    let plan = match &args.from.descriptor {
-        None => plan_of_command(&args)?,
+    let (plan, engine) = match &args.from.descriptor {
+        None => (plan_of_command(&args)?, None),
         Some(_) => of_descriptor(&args, &cx).await?,
     };
     cx.note(|report| {
@@ -58,23 +61,34 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
             &cx,
         ));
     }
-    let testing = Testing {
-        suite: Processes {
-            command: match &plan.work {
-                Work::Command(command) => command.clone(),
-                Work::Nothing(_) | Work::Judge => Vec::new(),
-            },
-            environment: environment(&args, &plan, &cx),
-            directory: directory.clone(),
-            redactor: cx.redactor.clone(),
-            structured: args.structured(),
-        },
+    let tested = Tested {
         plan: &plan,
-        directory: &directory,
         quarantine,
+        merged: args.merged_file(),
         cx: &cx,
     };
-    let suite_run = testing.through(args.merged_file()).await?;
+    let suite_run = match (&plan.work, &engine) {
+        (Work::Image { image, command }, Some((target, key))) => {
+            let suite =
+                Containers::prepare(target, key, image, &plan, command, args.structured(), &cx).await?;
+            tracing::info!("the suite runs in {} of its image", suite.directory());
+            let folder = suite.folder().map_err(PlanError::Merge)?;
+            tested.by(&suite, &folder).await?
+        }
+        _ => {
+            let suite = Processes {
+                command: match &plan.work {
+                    Work::Command(command) => command.clone(),
+                    Work::Nothing(_) | Work::Judge | Work::Image { .. } => Vec::new(),
+                },
+                environment: environment(&args, &plan, &cx),
+                directory: directory.clone(),
+                redactor: cx.redactor.clone(),
+                structured: args.structured(),
+            };
+            tested.by(&suite, &directory).await?
+        }
+    };
     let mut report = StepReport::of_checks(vec![report::check(&suite_run)]).result(report::data(&suite_run));
     let Totals { cases, failed, .. } = suite_run.totals;
     for (key, value) in [("tests", cases), ("failed", failed)] {
@@ -96,7 +110,10 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
     Ok(report)
 }
 
-async fn of_descriptor(args: &Args, cx: &Context) -> Result<Plan, Fault> {
+/// The engine beside a service, and whose it is.
+type Beside = (DockerTarget, ServiceKey);
+
+async fn of_descriptor(args: &Args, cx: &Context) -> Result<(Plan, Option<Beside>), Fault> {
     let from = &args.from;
     let environment = from.required_environment()?.clone();
     let service = from.service_name();
@@ -110,23 +127,26 @@ async fn of_descriptor(args: &Args, cx: &Context) -> Result<Plan, Fault> {
         parsed = parsed.for_service(service);
     }
     let descriptor = parsed.resolve(&environment)?;
-    let surroundings = surroundings(args, cx).await?;
-    plan_of_descriptor(&descriptor, environment.as_str(), args, &surroundings).map_err(|error| {
+    let (surroundings, engine) = surroundings(args, cx).await?;
+    let plan = plan_of_descriptor(&descriptor, environment.as_str(), args, &surroundings);
+    let plan = plan.map_err(|error| {
         let (code, path) = match &error {
             PlanError::Image { .. } => ("unsupported-suite", "regression.image"),
+            PlanError::ImageNotGranted { .. } => ("not-allowed", "regression.image"),
             PlanError::NotGranted { .. } | PlanError::NoConfig => ("not-allowed", "regression.command"),
             _ => return error.into(),
         };
         let span = parsed.place(&environment, path);
         let diagnostic = Diagnostic::error(code, error.to_string()).at(&source, span, "this suite");
         Fault::from(error).diagnostics([diagnostic].into_iter().collect())
-    })
+    })?;
+    Ok((plan, engine))
 }
 
 /// What the configuration says, where there is one.
-async fn surroundings(args: &Args, cx: &Context) -> Result<Surroundings, Fault> {
+async fn surroundings(args: &Args, cx: &Context) -> Result<(Surroundings, Option<Beside>), Fault> {
     let Some(source) = args.from.config(cx).await? else {
-        return Ok(Surroundings::default());
+        return Ok(Default::default());
     };
     let (config, diagnostics) = pilotage_config::parse(&source);
     let Some(config): Option<Config> = config.filter(|_| !diagnostics.has_errors()) else {
@@ -137,11 +157,24 @@ async fn surroundings(args: &Args, cx: &Context) -> Result<Surroundings, Fault> 
     let environment = config
         .environment(name)
         .ok_or_else(|| PlanError::NoEnvironment(name.to_string()))?;
-    Ok(Surroundings {
+    let engine = match config.target_of(name, &service).1 {
+        Target::Docker(target) => {
+            let key = ServiceKey {
+                project: config.project.clone(),
+                environment: name.clone(),
+                service: service.clone(),
+            };
+            Some((target.clone(), key))
+        }
+        Target::Process(_) | Target::Kubernetes(_) | Target::Command(_) => None,
+    };
+    let surroundings = Surroundings {
         front_door: front_door(&config, name, &service),
-        commands: Some(environment.allow.commands),
+        allow: Some(environment.allow.clone()),
+        images: engine.is_some(),
         project: Some(config.project.to_string()),
-    })
+    };
+    Ok((surroundings, engine))
 }
 
 /// The list, as it is today.
@@ -185,8 +218,29 @@ fn environment(args: &Args, plan: &Plan, cx: &Context) -> Vec<(OsString, OsStrin
     environment
 }
 
+/// What a suite is tested for, whatever runs it.
+struct Tested<'a> {
+    plan: &'a Plan,
+    quarantine: Arc<Quarantine>,
+    merged: Option<PathBuf>,
+    cx: &'a Context,
+}
+
+impl Tested<'_> {
+    async fn by<S: Suite>(self, suite: &S, directory: &Path) -> Result<SuiteRun, Fault> {
+        let testing = Testing {
+            suite,
+            plan: self.plan,
+            directory,
+            quarantine: self.quarantine,
+            cx: self.cx,
+        };
+        testing.through(self.merged).await
+    }
+}
+
 struct Testing<'a, S> {
-    suite: S,
+    suite: &'a S,
     plan: &'a Plan,
     directory: &'a Path,
     quarantine: Arc<Quarantine>,
@@ -209,7 +263,9 @@ impl<S: Suite> Testing<'_, S> {
             let at = began.elapsed();
             let before = self.there()?;
             let (ended, before) = match self.plan.work {
-                Work::Command(_) => (Some(self.once(attempt, failed.path()).await), before),
+                Work::Command(_) | Work::Image { .. } => {
+                    (Some(self.once(attempt, failed.path()).await), before)
+                }
                 // Everything that is there counts.
                 Work::Nothing(_) | Work::Judge => (None, Found::new()),
             };

@@ -471,16 +471,25 @@ fn a_descriptors_command_needs_a_grant_and_is_told_where_the_service_is() {
 }
 
 #[test]
-fn what_this_version_does_not_run_is_refused_by_name_and_nothing_to_run_is_no_fault() {
+fn an_image_on_a_target_without_an_engine_is_refused_by_name_and_nothing_to_run_is_no_fault() {
     let bench = Bench::new("true");
     let descriptor = bench.file(
         "shop.yaml",
         "version: \"1\"\nimage: shop\nregression: {image: shop-tests}\n",
     );
     let ran = bench.run(&["--descriptor", &descriptor, "--env", "qa"]);
+    assert_eq!(ran.code, Some(6), "nobody grants it: {}", ran.everything());
+    let config = bench.file(
+        "pilotage.yaml",
+        "apiVersion: pilotage/v1\nproject: acme\ntargets: {here: {process: {state: /tmp/x, command: [x], artifact: /tmp/x, listen: \"127.0.0.1:18080\"}}}\nenvironments: {qa: {target: here}}\n",
+    );
+    let ran = bench.run(&["--descriptor", &descriptor, "--env", "qa", "--config", &config]);
     assert_eq!(ran.code, Some(3), "{}", ran.everything());
     assert!(
-        ran.stderr.contains("the suite is the image `shop-tests`"),
+        ran.stderr.contains("shop.yaml:3:21")
+            && ran
+                .stderr
+                .contains("the suite is the image `shop-tests`, and the service's target runs no images"),
         "{}",
         ran.stderr
     );

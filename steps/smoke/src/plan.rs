@@ -208,6 +208,7 @@ pub fn plan_of_descriptor(
         descriptor,
         said: places,
         front_door,
+        within: None,
     };
     let mut sent = Vec::new();
     // Requests that cannot be sent from here take along those that need what they would have captured.

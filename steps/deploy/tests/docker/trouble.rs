@@ -152,3 +152,20 @@ fn an_engine_that_does_not_answer_is_no_verdict() {
     world.config("tcp://127.0.0.1:1", "");
     world.deploy(&["status"]).expect(4).says(&["does not answer"]);
 }
+
+#[test]
+fn a_command_of_the_health_check_decides_within_the_container() {
+    let Some(world) = World::new() else { return };
+    let exec = |command: &str| {
+        world.web("1.0.0", "");
+        let text = std::fs::read_to_string(world.path("shop.yaml")).unwrap();
+        world.descriptor(&text.replace("endpoints: [", &format!("endpoints: [{{exec: {command}}}, ")));
+    };
+    world.image("1.0.0", &[]);
+    exec("[/no/such/program]");
+    let missing = world.deploy(&["--fence", "1"]).expect(1);
+    missing.says(&["there is no such program"]);
+    exec("[/sample-service, --no-such-flag]");
+    let bad = world.deploy(&["--fence", "2"]).expect(1);
+    bad.says(&["exit 2 where 0 is expected"]);
+}

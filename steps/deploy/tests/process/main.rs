@@ -2,4 +2,5 @@
 
 mod crash;
 mod deploy;
+mod exec;
 mod world;

@@ -113,7 +113,8 @@ impl Findings {
         if services.is_empty() {
             return self;
         }
-        let paths: Vec<String> = services.iter().map(path_of).collect();
+        let lists = services.iter().map(pilotage_quarantine::path_of);
+        let paths: Vec<String> = services.iter().map(path_of).chain(lists).collect();
         self.problems.retain(|problem| {
             paths.iter().any(|path| {
                 let mut names = problem.diagnostic.labels.iter().map(|label| label.source.name());

@@ -16,13 +16,15 @@ pub struct Folder {
     pub entries: Vec<Entry>,
     /// The text files that descriptors take content from, by path.
     pub files: BTreeMap<String, String>,
+    /// Lists of tests that are known to fail.
+    pub quarantine: Vec<Entry>,
 }
 
 /// One entry of the folder.
 #[derive(Clone, Debug)]
 pub enum Entry {
-    /// A descriptor.
-    Descriptor(ServiceName, Source),
+    /// A file of a service: its descriptor, or its list of tests that are known to fail.
+    OfService(ServiceName, Source),
     /// Something that is none.
     Refused(Box<Diagnostic>),
 }
@@ -43,9 +45,31 @@ impl Folder {
             };
             let called = format!("{branch}:{}", path_of(&service));
             match descriptors::text(repository, commit, &service, &called)? {
-                Text::Here { source, .. } => folder.entries.push(Entry::Descriptor(service, source)),
+                Text::Here { source, .. } => folder.entries.push(Entry::OfService(service, source)),
                 Text::Unreadable(problem) => folder.entries.push(Entry::Refused(problem)),
                 Text::Absent => {}
+            }
+        }
+        let called = format!("{branch}:{}", pilotage_quarantine::FOLDER);
+        for entry in repository
+            .list_dir(commit, pilotage_quarantine::FOLDER)?
+            .unwrap_or_default()
+        {
+            let service = match descriptors::name(&called, &entry.name, entry.lossy, entry.kind) {
+                None => continue,
+                Some(Err(problem)) => {
+                    folder.quarantine.push(Entry::Refused(problem));
+                    continue;
+                }
+                Some(Ok(service)) => service,
+            };
+            let path = pilotage_quarantine::path_of(&service);
+            if let File::Blob(blob) = repository.blob(commit, &path, pilotage_quarantine::LARGEST)? {
+                let source = pilotage_yaml::source_from_bytes(format!("{branch}:{path}"), &blob.bytes);
+                folder.quarantine.push(match source {
+                    Ok(source) => Entry::OfService(service, source),
+                    Err(problem) => Entry::Refused(problem),
+                });
             }
         }
         for path in folder.wanted() {
@@ -62,7 +86,7 @@ impl Folder {
     pub(super) fn wanted(&self) -> Vec<String> {
         let mut paths = Vec::new();
         for entry in &self.entries {
-            let Entry::Descriptor(service, source) = entry else {
+            let Entry::OfService(service, source) = entry else {
                 continue;
             };
             // Most descriptors name no file at all, and reading is cheaper than resolving.

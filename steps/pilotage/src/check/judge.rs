@@ -1,5 +1,6 @@
 //! What is wrong with a folder of descriptors: each on its own, and together in each environment. Pure.
 
+use jiff::civil::Date;
 use pilotage_config::Config;
 use pilotage_descriptor::{Descriptor, parse};
 use pilotage_diagnostic::{Diagnostic, Source};
@@ -15,20 +16,27 @@ pub struct Judged {
 }
 
 /// Judges a folder. `known` are the environments that exist, none when that is not known; `wanted` are those whose rules
-/// are asked. A file that is broken stops no other.
+/// are asked, on `today`. A file that is broken stops no other.
 #[must_use]
 pub fn judge(
     folder: &Folder,
     known: &[EnvironmentName],
     wanted: &[EnvironmentName],
     config: Option<&Config>,
+    today: Date,
 ) -> Judged {
     let mut judged = Judged::default();
+    for entry in &folder.quarantine {
+        match entry {
+            Entry::Refused(problem) => judged.problems.push((**problem).clone()),
+            Entry::OfService(_, source) => judged.problems.extend(pilotage_quarantine::check(source, today)),
+        }
+    }
     let mut good = Vec::new();
     for entry in &folder.entries {
         match entry {
             Entry::Refused(problem) => judged.problems.push((**problem).clone()),
-            Entry::Descriptor(service, source) => {
+            Entry::OfService(service, source) => {
                 let parsed = parse(source).for_service(service);
                 let problems = parsed.check(known);
                 if !problems.has_errors() {

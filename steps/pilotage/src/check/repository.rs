@@ -40,11 +40,12 @@ pub(super) fn examine(wish: &Check, cx: &Context) -> Result<Findings, Fault> {
     let config = policy.as_ref().map(|(_, config)| config);
     let places = places(&cache, &listing, wish, config, &mut findings)?;
     let known = known(config);
+    let today = cx.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
     for place in &places {
         let folder = Folder::at(&cache, &place.commit, &place.called)?;
         findings.descriptors += folder.len();
         findings.environments.extend(place.environments.iter().cloned());
-        let judged = judge(&folder, &known, &place.environments, config);
+        let judged = judge(&folder, &known, &place.environments, config, today);
         findings.add(Some(&place.called), judged.problems);
     }
 

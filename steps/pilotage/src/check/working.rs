@@ -54,7 +54,8 @@ pub(super) fn examine(wish: &Check, cx: &Context) -> Result<Findings, Fault> {
         }
         if let Some(folder) = found.folder {
             findings.descriptors += folder.len();
-            let judged = judge(&folder, &repository::known(config), &environments, config);
+            let today = cx.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+            let judged = judge(&folder, &repository::known(config), &environments, config, today);
             findings.add(None, judged.problems);
         }
     }
@@ -265,8 +266,37 @@ fn read_folder(services: &Path, root: &Path) -> Result<Folder, Fault> {
     for (name, kind) in names {
         take(&mut folder, services, &name, kind)?;
     }
+    with_quarantine(&mut folder, root)?;
     with_files(&mut folder, root)?;
     Ok(folder)
+}
+
+/// Reads the lists of tests that are known to fail.
+fn with_quarantine(folder: &mut Folder, root: &Path) -> Result<(), Fault> {
+    let lists = plain_join(root, pilotage_quarantine::FOLDER);
+    let Ok(entries) = std::fs::read_dir(&lists) else {
+        return Ok(());
+    };
+    let mut names = BTreeMap::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| unreadable(&lists, error))?;
+        names.insert(
+            entry.file_name().to_string_lossy().into_owned(),
+            kind(&entry.path())?,
+        );
+    }
+    for (name, kind) in names {
+        let found = match descriptors::name(&lists.to_string_lossy(), &name, false, kind) {
+            None => continue,
+            Some(Err(problem)) => Entry::Refused(problem),
+            Some(Ok(service)) => match source(&lists.join(&name), pilotage_quarantine::LARGEST)? {
+                Ok(source) => Entry::OfService(service, source),
+                Err(problem) => Entry::Refused(problem),
+            },
+        };
+        folder.quarantine.push(found);
+    }
+    Ok(())
 }
 
 fn take(folder: &mut Folder, called: &Path, name: &str, kind: EntryKind) -> Result<(), Fault> {
@@ -276,7 +306,7 @@ fn take(folder: &mut Folder, called: &Path, name: &str, kind: EntryKind) -> Resu
         None => {}
         Some(Err(problem)) => folder.entries.push(Entry::Refused(problem)),
         Some(Ok(service)) => folder.entries.push(match source(&path, LARGEST_DESCRIPTOR)? {
-            Ok(source) => Entry::Descriptor(service, source),
+            Ok(source) => Entry::OfService(service, source),
             Err(problem) => Entry::Refused(problem),
         }),
     }

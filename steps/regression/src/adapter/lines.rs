@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use pilotage_diagnostic::printable;
-use pilotage_secret::Redactor;
+use pilotage_secret::{Redactor, StreamRedactor};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// The longest line that is shown as one.
 const LONGEST: usize = 16 * 1024;
@@ -46,34 +47,45 @@ impl Said {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Shows what comes out of a pipe on stderr, as log events where `structured` says so.
+    /// Shows what comes out of a pipe, piece by piece, on stderr; as log events where `structured` says so.
+    pub(crate) fn hearing(&self, redactor: &Redactor, structured: bool) -> Hearing {
+        Hearing {
+            said: self.clone(),
+            redactor: redactor.stream(),
+            line: Vec::new(),
+            structured,
+        }
+    }
+
+    /// The same for a pipe of this machine, until it is closed.
     pub(crate) fn listen(
         &self,
         mut pipe: impl AsyncRead + Unpin + Send + 'static,
         redactor: &Redactor,
         structured: bool,
     ) -> JoinHandle<()> {
-        let said = self.clone();
-        let mut redactor = redactor.stream();
+        let mut hearing = self.hearing(redactor, structured);
         tokio::spawn(async move {
-            let mut line = Vec::new();
             let mut piece = vec![0_u8; 8192];
             while let Ok(read @ 1..) = pipe.read(&mut piece).await {
-                said.change(|state| state.at = Instant::now());
-                for byte in redactor.push(&piece[..read]) {
-                    if byte == b'\n' || line.len() >= LONGEST {
-                        said.show(&mut line, structured);
-                    }
-                    if byte != b'\n' {
-                        line.push(byte);
-                    }
-                }
+                hearing.push(&piece[..read]);
             }
-            line.extend(redactor.flush());
-            for rest in line.split(|byte| *byte == b'\n') {
-                said.show(&mut rest.to_vec(), structured);
-            }
+            hearing.finish();
         })
+    }
+
+    /// Something to tell that the suite did not say itself.
+    pub(crate) fn add(&self, line: &str) {
+        self.keep(printable(line));
+    }
+
+    fn keep(&self, line: String) {
+        self.change(|state| {
+            if state.last.len() == KEPT {
+                state.last.pop_front();
+            }
+            state.last.push_back(line);
+        });
     }
 
     fn show(&self, bytes: &mut Vec<u8>, structured: bool) {
@@ -89,11 +101,51 @@ impl Said {
             // Who reads may go away at any time; that is no reason to stop the suite.
             let _ = writeln!(std::io::stderr(), "suite │ {line}");
         }
-        self.change(|state| {
-            if state.last.len() == KEPT {
-                state.last.pop_front();
+        self.keep(line);
+    }
+}
+
+/// One pipe of a suite, as it is heard.
+pub(crate) struct Hearing {
+    said: Said,
+    redactor: StreamRedactor,
+    line: Vec<u8>,
+    structured: bool,
+}
+
+impl Hearing {
+    /// Takes a piece, cut anywhere.
+    pub(crate) fn push(&mut self, piece: &[u8]) {
+        self.said.change(|state| state.at = Instant::now());
+        for byte in self.redactor.push(piece) {
+            if byte == b'\n' || self.line.len() >= LONGEST {
+                self.said.show(&mut self.line, self.structured);
             }
-            state.last.push_back(line);
-        });
+            if byte != b'\n' {
+                self.line.push(byte);
+            }
+        }
+    }
+
+    /// Shows what is left of it.
+    pub(crate) fn finish(mut self) {
+        self.line.extend(self.redactor.flush());
+        for rest in self.line.split(|byte| *byte == b'\n') {
+            self.said.show(&mut rest.to_vec(), self.structured);
+        }
+    }
+}
+
+/// Ends when nothing was said for so long.
+pub(crate) async fn silence(said: &Said, idle: Option<Duration>) {
+    let Some(idle) = idle else {
+        return std::future::pending().await;
+    };
+    loop {
+        let until = said.at() + idle;
+        if until <= Instant::now() {
+            return;
+        }
+        sleep_until(until).await;
     }
 }

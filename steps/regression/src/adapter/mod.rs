@@ -1,4 +1,5 @@
 //! The real thing.
 
+pub(crate) mod docker;
 pub(crate) mod lines;
 pub(crate) mod process;

@@ -11,13 +11,11 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::adapter::lines::Said;
-use crate::port::{Ended, Exit, Run, Suite};
+use crate::adapter::lines::{Said, silence};
+use crate::port::{Ended, Exit, HURRY, Run, Suite};
 
 /// After its end, for what a suite said last.
 const PIPES: Duration = Duration::from_millis(500);
-/// When the step itself has to end, the suite has no more than this, so that there is time for its reports.
-const HURRY: Duration = Duration::from_secs(5);
 
 /// Runs a suite as a child process, in a group of its own.
 #[derive(Clone, Debug)]
@@ -155,20 +153,6 @@ impl Running {
             // It may have ended at this very moment.
             let _ = kill_process_group(group, signal);
         }
-    }
-}
-
-/// Ends when nothing was said for so long.
-async fn silence(said: &Said, idle: Option<Duration>) {
-    let Some(idle) = idle else {
-        return std::future::pending().await;
-    };
-    loop {
-        let until = said.at() + idle;
-        if until <= Instant::now() {
-            return;
-        }
-        sleep_until(until).await;
     }
 }
 

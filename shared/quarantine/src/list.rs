@@ -1,16 +1,13 @@
-//! Tests that are known to fail, each with an issue, an owner and an end: a failure that is known does not stop a
-//! release, and is not forgotten either.
-
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::civil::Date;
-use pilotage_yaml::{Decode, Decoder, Diagnostics, FromText, Limits, Source, record};
+use pilotage_yaml::{Decode, Decoder, Diagnostic, Diagnostics, FromText, Limits, Source, record};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::glob::wild;
+use crate::wild;
 
 /// A quarantine list has no more than this.
 const LIMITS: Limits = Limits {
@@ -108,6 +105,39 @@ impl fmt::Display for TestPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
+}
+
+/// Everything that is wrong with a list on `today`, with its place: what cannot be read, and entries whose end has come.
+#[must_use]
+pub fn check(source: &Source, today: Date) -> Diagnostics {
+    let (root, mut problems) = pilotage_yaml::parse(source, &LIMITS);
+    let mut cx = Decoder::new(source);
+    let file = root
+        .as_ref()
+        .and_then(|root| QuarantineFile::decode(root, &mut cx));
+    problems.extend(cx.finish());
+    let (Some(root), Some(file)) = (root, file) else {
+        return problems;
+    };
+    for (index, entry) in file.tests.iter().enumerate() {
+        let Some(place) = root.at(&format!("tests[{index}].until")) else {
+            continue;
+        };
+        if entry.until.0 < today {
+            let message = format!(
+                "the quarantine of `{}` is over since {}, so its failure counts again and the suite fails",
+                entry.test, entry.until.0
+            );
+            let problem = Diagnostic::error("quarantine-over", message)
+                .at(source, place.span, "its last day")
+                .help(format!(
+                    "see {} with {}: remove the entry, or write a later day",
+                    entry.issue.0, entry.owner.0
+                ));
+            problems.push(problem);
+        }
+    }
+    problems
 }
 
 /// The quarantine on a day.
@@ -235,6 +265,23 @@ mod tests {
         );
         quarantine.saw("com.acme.CartTest", "removes");
         assert!(quarantine.unused().is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_list_is_told_with_its_place() {
+        let text = "tests:\n  - {test: a.b, issue: SHOP-1, owner: ana, until: 2026-09-29}\n  - {test: c.d, issue: S, owner: o, until: 2026-09-30}\n";
+        let source = Source::new("quarantine/shop.yaml", text);
+        let lines: Vec<String> = check(&source, "2026-09-30".parse().unwrap())
+            .iter()
+            .map(Diagnostic::line)
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "quarantine/shop.yaml:2:51: error[quarantine-over]: the quarantine of `a.b` is over since 2026-09-29, so its failure counts again and the suite fails"
+            ]
+        );
+        assert!(check(&source, "2026-09-29".parse().unwrap()).is_empty());
     }
 
     #[test]
