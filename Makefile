@@ -7,11 +7,11 @@ CARGO ?= cargo
 help:  ## print this
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo:  ## watch Pilotage work: pushes become gated, deployed, proved and announced releases
+demo:  ## watch Pilotage work, in containers or (TARGET=process) processes: pushes become gated, proved, announced releases
 	@tests/setup demo
 	@echo "Building (the first time takes some minutes) …"
 	@$(CARGO) build --quiet --locked --workspace --bins
-	@$(CARGO) run --quiet --locked -p pilotage-tests --bin demo
+	@$(CARGO) run --quiet --locked -p pilotage-tests --bin demo -- $(if $(TARGET),--target $(TARGET))
 
 test: lint  ## everything CI checks: formatting, lints, walls, licences, unit, contract and end-to-end tests
 	$(CARGO) build --locked --workspace --bins

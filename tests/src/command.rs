@@ -70,6 +70,7 @@ pub struct Command {
     folder: Option<PathBuf>,
     stdin: Option<Vec<u8>>,
     home: TempDir,
+    patience: Duration,
 }
 
 impl Command {
@@ -93,7 +94,14 @@ impl Command {
             folder: None,
             stdin: None,
             home: tempfile::tempdir().expect("a folder can be made"),
+            patience: PATIENCE,
         }
+    }
+
+    /// How long it may take until something is there that is waited for; [`PATIENCE`] otherwise.
+    #[must_use]
+    pub fn patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Adds an argument.
@@ -210,6 +218,7 @@ impl Command {
             stderr,
             ended,
             home: Some(self.home),
+            patience: self.patience,
         }
     }
 }
@@ -231,6 +240,7 @@ pub struct Running {
     stderr: Text,
     ended: Receiver<std::io::Result<ExitStatus>>,
     home: Option<TempDir>,
+    patience: Duration,
 }
 
 impl Running {
@@ -270,7 +280,7 @@ impl Running {
     /// It ends, or the patience does, before that.
     pub fn wait_for_stdout(&self, text: &str) -> String {
         self.stdout
-            .wait_for(text)
+            .wait_for(text, self.patience)
             .unwrap_or_else(|seen| self.missed("stdout", text, &seen))
     }
 
@@ -281,7 +291,7 @@ impl Running {
     /// As there.
     pub fn wait_for_stderr(&self, text: &str) -> String {
         self.stderr
-            .wait_for(text)
+            .wait_for(text, self.patience)
             .unwrap_or_else(|seen| self.missed("stderr", text, &seen))
     }
 
@@ -300,15 +310,16 @@ impl Running {
     ///
     /// It does not end in time.
     pub fn wait(mut self) -> Output {
-        let status = match self.ended.recv_timeout(PATIENCE) {
+        let status = match self.ended.recv_timeout(self.patience) {
             Ok(Ok(status)) => status,
             Ok(Err(error)) => panic!("{} cannot be waited for: {error}", self.program.display()),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                 self.kill();
                 panic!(
-                    "{} {:?} did not end within {PATIENCE:?}; stdout:\n{}\nstderr:\n{}",
+                    "{} {:?} did not end within {:?}; stdout:\n{}\nstderr:\n{}",
                     self.program.display(),
                     self.args,
+                    self.patience,
                     self.stdout.so_far(),
                     self.stderr.so_far()
                 );
@@ -454,16 +465,16 @@ impl Text {
         shared
     }
 
-    fn wait_until(&self, enough: impl Fn(&Seen) -> bool) -> MutexGuard<'_, Seen> {
+    fn wait_until(&self, patience: Duration, enough: impl Fn(&Seen) -> bool) -> MutexGuard<'_, Seen> {
         let (seen, changed) = &*self.0;
         changed
-            .wait_timeout_while(lock(seen), PATIENCE, |seen| !enough(seen))
+            .wait_timeout_while(lock(seen), patience, |seen| !enough(seen))
             .unwrap_or_else(PoisonError::into_inner)
             .0
     }
 
-    fn wait_for(&self, text: &str) -> Result<String, String> {
-        let seen = self.wait_until(|seen| seen.ended || seen.text.contains(text));
+    fn wait_for(&self, text: &str, patience: Duration) -> Result<String, String> {
+        let seen = self.wait_until(patience, |seen| seen.ended || seen.text.contains(text));
         match seen.text.contains(text) {
             true => Ok(seen.text.clone()),
             false => Err(seen.text.clone()),
@@ -476,7 +487,7 @@ impl Text {
 
     /// Everything, when nobody holds the other end any more.
     fn whole(&self) -> String {
-        self.wait_until(|seen| seen.ended).text.clone()
+        self.wait_until(PATIENCE, |seen| seen.ended).text.clone()
     }
 }
 

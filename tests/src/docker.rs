@@ -1,5 +1,5 @@
 //! A Docker engine of our own, in a network of its own: neither the machine's engine nor another world is touched, and
-//! nothing is left when the last handle goes or the test is killed.
+//! nothing is left when the last handle goes or the test is killed. The demo uses the machine's engine in the same way.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,8 +12,9 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::time::Instant;
+
+use crate::command::binaries;
 
 /// Ends the engine when standard input ends, which also happens when whoever holds the other end is killed.
 const KEEPER: &str = r#"
@@ -26,13 +27,16 @@ wait $!
 umount -R "$1/data" "$1/exec" 2>/dev/null
 rm -rf "$1"
 "#;
+/// The sample service that does nothing special.
+const BASE_IMAGE: &str = "sample-service:base";
 /// How long an engine may take to answer.
 const UP: Duration = Duration::from_secs(30);
 
-/// An engine with a name for its socket.
+/// An engine: one of our own, or the machine's.
 #[derive(Debug)]
 pub struct Engine {
-    folder: PathBuf,
+    socket: PathBuf,
+    /// Who ends it; nobody but its owner ends the machine's.
     keeper: Mutex<Option<Child>>,
 }
 
@@ -91,18 +95,34 @@ impl Engine {
             .spawn()
             .map_err(|error| error.to_string())?;
         // From here on the keeper removes it.
+        let folder = folder.keep();
         let engine = Self {
-            folder: folder.keep(),
+            socket: folder.join("docker.sock"),
             keeper: Mutex::new(Some(keeper)),
         };
-        engine.wait()?;
+        engine.wait(&folder)?;
         Ok(engine)
     }
 
-    fn wait(&self) -> Result<(), String> {
+    /// The engine that listens on a socket of this machine.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn at(socket: PathBuf) -> std::io::Result<Self> {
+        let engine = Self {
+            socket,
+            keeper: Mutex::new(None),
+        };
+        match engine.try_api("GET", "/_ping", None)?.status {
+            200 => Ok(engine),
+            other => Err(std::io::Error::other(format!("it answers {other} to a ping"))),
+        }
+    }
+
+    fn wait(&self, folder: &Path) -> Result<(), String> {
         let answers = || matches!(self.try_api("GET", "/_ping", None), Ok(answer) if answer.status == 200);
         if !until(UP, answers) {
-            let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
             let lines: Vec<&str> = log.lines().rev().take(5).collect();
             return Err(format!(
                 "dockerd does not answer within {UP:?}: {}",
@@ -115,11 +135,7 @@ impl Engine {
     /// The engine's address as `pilotage.yaml` has it.
     #[must_use]
     pub fn host(&self) -> String {
-        format!("unix://{}", self.socket().display())
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.join("docker.sock")
+        format!("unix://{}", self.socket.display())
     }
 
     /// Moves the calling thread, and whatever it starts from now on, into the engine's network: there are the containers.
@@ -147,11 +163,19 @@ impl Engine {
         reason = "a world that does not answer fails the test that asks it"
     )]
     pub fn api(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
-        let bytes = body.map(|body| body.to_string().into_bytes());
-        match self.try_api(method, path, bytes.as_deref()) {
+        match self.request(method, path, body) {
             Ok(answer) => answer,
             Err(error) => panic!("{method} {path}: {error}"),
         }
+    }
+
+    /// As [`Engine::api`], for whoever goes on without an answer.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> std::io::Result<Answer> {
+        let bytes = body.map(|body| body.to_string().into_bytes());
+        self.try_api(method, path, bytes.as_deref())
     }
 
     /// Pushes an image as whom `auth` says (the JSON of the engine's API), and says what the engine said.
@@ -162,26 +186,25 @@ impl Engine {
     pub fn push(&self, name: &str, tag: &str, auth: &str) -> String {
         let auth = base64_url(auth.as_bytes());
         let path = format!("/images/{name}/push?tag={tag}");
-        let answer = self.request("POST", &path, &format!("X-Registry-Auth: {auth}\r\n"), &[]);
+        let answer = self.send("POST", &path, &format!("X-Registry-Auth: {auth}\r\n"), &[]);
         let answer = answer.unwrap_or_else(|error| unreachable(&error));
         answer.body.to_string()
     }
 
     fn try_api(&self, method: &str, path: &str, body: Option<&[u8]>) -> std::io::Result<Answer> {
-        self.request(method, path, "", body.unwrap_or_default())
+        self.send(method, path, "", body.unwrap_or_default())
     }
 
-    fn request(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> std::io::Result<Answer> {
-        let mut stream = UnixStream::connect(self.socket())?;
+    fn send(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> std::io::Result<Answer> {
+        let mut stream = UnixStream::connect(&self.socket)?;
         stream.set_read_timeout(Some(UP * 2))?;
-        let kind = if path.starts_with("/build") {
-            "application/x-tar"
-        } else {
-            "application/json"
+        let kind = match path.starts_with("/images/create") {
+            true => "application/x-tar",
+            false => "application/json",
         };
         write!(
             stream,
-            "{method} /v1.41{path} HTTP/1.0\r\nHost: engine\r\nContent-Type: {kind}\r\n{headers}Content-Length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.0\r\nHost: engine\r\nContent-Type: {kind}\r\n{headers}Content-Length: {}\r\n\r\n",
             body.len()
         )?;
         stream.write_all(body)?;
@@ -204,68 +227,82 @@ impl Engine {
         Ok(Answer { status, body })
     }
 
-    /// Builds the image `name` of the sample service with these variables.
+    /// Makes the image `name` of the sample service with these variables, and `sample-service:base` without any.
     ///
     /// # Panics
-    /// When it cannot be built.
+    /// When it cannot be made.
     pub fn image(&self, name: &str, variables: &[(&str, &str)]) {
         static BASE: Mutex<()> = Mutex::new(());
-        let base = "sample-service:base";
+        let make = |name: &str, variables: &[(&str, &str)]| {
+            let made = self.import(name, &sample(), variables);
+            assert!(made.is_ok(), "{name}: {made:?}");
+        };
         {
             let _one = BASE.lock();
-            if self.api("GET", &format!("/images/{base}/json"), None).status != 200 {
-                let rootfs = rootfs(&sample());
-                self.build(rootfs.path(), base);
+            if self
+                .api("GET", &format!("/images/{BASE_IMAGE}/json"), None)
+                .status
+                != 200
+            {
+                make(BASE_IMAGE, &[]);
             }
         }
-        let folder = tempfile::tempdir().unwrap_or_else(|error| unreachable(&error));
-        let mut lines = format!("FROM {base}\n");
-        for (name, value) in variables {
-            lines.push_str(&format!("ENV {name}={}\n", json!(value)));
-        }
-        fs::write(folder.path().join("Dockerfile"), lines).unwrap_or_else(|error| unreachable(&error));
-        self.build(folder.path(), name);
+        make(name, variables);
     }
 
-    /// Builds the image `name` that has a shell and a few small tools of this machine, and nothing else.
+    /// Makes the image `name` that has a shell and a few small tools of this machine, and nothing else.
     ///
     /// # Panics
-    /// When it cannot be built.
+    /// When it cannot be made.
     pub fn tools(&self, name: &str) {
         if self.api("GET", &format!("/images/{name}/json"), None).status == 200 {
             return;
         }
-        let folder = tempfile::tempdir().unwrap_or_else(|error| unreachable(&error));
-        for program in [
+        let tools = [
             "/bin/sh",
             "/bin/cat",
             "/bin/sleep",
             "/bin/mkdir",
             "/bin/ls",
             "/usr/bin/getent",
-        ] {
-            copy_program(
-                Path::new(program),
-                Path::new(program),
-                &folder.path().join("rootfs"),
-            );
-        }
-        let lines = "FROM scratch\nCOPY rootfs/ /\nENV PATH=/bin\n";
-        fs::write(folder.path().join("Dockerfile"), lines).unwrap_or_else(|error| unreachable(&error));
-        self.build(folder.path(), name);
+        ]
+        .map(Path::new);
+        let files = file_system(&tools.map(|tool| (tool, tool)));
+        let made = files.and_then(|files| self.take(name, &files, &["ENV PATH=/bin".to_owned()]));
+        assert!(made.is_ok(), "{name}: {made:?}");
     }
 
-    fn build(&self, folder: &Path, name: &str) {
-        let tar = Command::new("tar")
-            .args(["-c", "-b1", "-C"])
-            .arg(folder)
-            .arg(".")
-            .output();
-        let tar = tar.unwrap_or_else(|error| unreachable(&error));
-        let answer = self.try_api("POST", &format!("/build?q=1&rm=1&t={name}"), Some(&tar.stdout));
-        let answer = answer.unwrap_or_else(|error| unreachable(&error));
-        let built = self.api("GET", &format!("/images/{name}/json"), None);
-        assert!(built.status == 200, "{name} is not built: {}", answer.body);
+    /// Makes the image `name` that holds a program, whatever it is linked with, and nothing else.
+    ///
+    /// # Errors
+    /// The program cannot be read, or the engine does not want the image.
+    pub fn import(&self, name: &str, program: &Path, variables: &[(&str, &str)]) -> std::io::Result<()> {
+        let own = Path::new("/").join(program.file_name().unwrap_or_default());
+        let mut changes = vec![format!("ENTRYPOINT {}", json!([own.to_string_lossy()]))];
+        for (name, value) in [("SAMPLE_BIND", "0.0.0.0")].iter().chain(variables) {
+            changes.push(format!("ENV {name}={}", json!(value)));
+        }
+        self.take(name, &file_system(&[(program, &own)])?, &changes)
+    }
+
+    /// Makes an image of a file system and of what the lines of a Dockerfile say of it.
+    fn take(&self, name: &str, files: &[u8], changes: &[String]) -> std::io::Result<()> {
+        let (repository, tag) = name.rsplit_once(':').unwrap_or((name, "latest"));
+        let mut path = format!(
+            "/images/create?fromSrc=-&repo={}&tag={}",
+            percent(repository),
+            percent(tag)
+        );
+        for change in changes {
+            path.push_str(&format!("&changes={}", percent(change)));
+        }
+        let answer = self.try_api("POST", &path, Some(files))?;
+        // The engine says `200` before it looks at what it was sent.
+        let told = answer.body.to_string();
+        match answer.status {
+            200 if told.contains("sha256:") => Ok(()),
+            _ => Err(std::io::Error::other(told)),
+        }
     }
 
     /// Starts a container and says where it is on `network`.
@@ -302,19 +339,55 @@ impl Engine {
 
     /// Removes everything whose label `pilotage.project` says `project`.
     pub fn remove_project(&self, project: &str) {
-        let label = format!("pilotage.project={project}");
-        let filters = percent(&json!({"label": [label]}).to_string());
-        for container in self.containers(&label) {
-            let id = container["Id"].as_str().unwrap_or_default();
-            let _ = self.api("DELETE", &format!("/containers/{id}?force=1&v=1"), None);
+        self.remove(&format!("pilotage.project={project}"));
+    }
+
+    /// Removes every container, network and volume that carries a label.
+    pub fn remove(&self, label: &str) {
+        for object in self.objects(label) {
+            let _ = self.request("DELETE", &format!("{object}?force=1&v=1"), None);
         }
-        for (list, one) in [("networks", "Id"), ("volumes", "Name")] {
-            let listed = self.api("GET", &format!("/{list}?filters={filters}"), None).body;
+    }
+
+    /// Every container, network and volume that carries a label, as the engine's API names it.
+    #[must_use]
+    pub fn objects(&self, label: &str) -> Vec<String> {
+        let filters = percent(&json!({"label": [label]}).to_string());
+        let lists = [
+            ("containers", "/json?all=1&", "Id"),
+            ("networks", "?", "Id"),
+            ("volumes", "?", "Name"),
+        ];
+        let mut found = Vec::new();
+        for (kind, list, id) in lists {
+            let answer = self.request("GET", &format!("/{kind}{list}filters={filters}"), None);
+            let listed = answer.map(|answer| answer.body).unwrap_or_default();
             let listed = listed.get("Volumes").cloned().unwrap_or(listed);
-            for object in listed.as_array().into_iter().flatten() {
-                let name = object[one].as_str().unwrap_or_default();
-                let _ = self.api("DELETE", &format!("/{list}/{name}"), None);
-            }
+            let ids = listed
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|object| object[id].as_str());
+            found.extend(ids.map(|id| format!("/{kind}/{id}")));
+        }
+        found
+    }
+
+    /// The images whose names fit a pattern such as `acme/*`.
+    #[must_use]
+    pub fn images(&self, pattern: &str) -> Vec<String> {
+        let filters = percent(&json!({"reference": [pattern]}).to_string());
+        let answer = self.request("GET", &format!("/images/json?filters={filters}"), None);
+        let listed = answer.map(|answer| answer.body).unwrap_or_default();
+        let tags = |image: &Value| image["RepoTags"].as_array().cloned().unwrap_or_default();
+        let tags = listed.as_array().into_iter().flatten().flat_map(tags);
+        tags.filter_map(|tag| tag.as_str().map(str::to_owned)).collect()
+    }
+
+    /// Removes the images whose names fit a pattern.
+    pub fn remove_images(&self, pattern: &str) {
+        for image in self.images(pattern) {
+            let _ = self.request("DELETE", &format!("/images/{image}?force=1"), None);
         }
     }
 }
@@ -346,10 +419,12 @@ fn unreachable<T>(error: &dyn std::fmt::Display) -> T {
 }
 
 /// The sample service, built with the tests that use it.
-fn sample() -> PathBuf {
-    let program = std::env::current_exe().unwrap_or_default();
-    // target/debug/deps/<test>
-    let folder = program.ancestors().nth(2).unwrap_or(Path::new("."));
+///
+/// # Panics
+/// When it is not built.
+#[must_use]
+pub fn sample() -> PathBuf {
+    let folder = binaries();
     let built = ["sample-service", "examples/sample-service"].map(|name| folder.join(name));
     let found = built.iter().find(|path| path.exists());
     assert!(
@@ -359,37 +434,33 @@ fn sample() -> PathBuf {
     found.cloned().unwrap_or_default()
 }
 
-/// A file system that holds a program, whatever it is linked with, and nothing else.
-fn rootfs(program: &Path) -> TempDir {
-    let folder = tempfile::tempdir().unwrap_or_else(|error| unreachable(&error));
-    copy_program(
-        program,
-        Path::new("/sample-service"),
-        &folder.path().join("rootfs"),
-    );
-    let lines = "FROM scratch\nCOPY rootfs/ /\nENV SAMPLE_BIND=0.0.0.0\nENTRYPOINT [\"/sample-service\"]\n";
-    fs::write(folder.path().join("Dockerfile"), lines).unwrap_or_else(|error| unreachable(&error));
-    folder
-}
-
-/// Copies a program to `to` below `root`, with whatever it is linked with.
-fn copy_program(program: &Path, to: &Path, root: &Path) {
-    let linked = Command::new("ldd").arg(program).output();
-    let linked = linked.map(|linked| String::from_utf8_lossy(&linked.stdout).into_owned());
-    let copy = |from: &Path, to: &Path| {
-        let to = root.join(to.strip_prefix("/").unwrap_or(to));
-        fs::create_dir_all(to.parent().unwrap_or(root))
-            .and_then(|()| fs::copy(from, &to))
-            .unwrap_or_else(|error| unreachable(&format!("{}: {error}", from.display())));
+/// A file system as a tar archive: programs at their places in it, whatever they are linked with, and nothing else.
+fn file_system(programs: &[(&Path, &Path)]) -> std::io::Result<Vec<u8>> {
+    let folder = tempfile::tempdir()?;
+    let copy = |from: &Path, to: &Path| -> std::io::Result<()> {
+        let to = folder.path().join(to.strip_prefix("/").unwrap_or(to));
+        fs::create_dir_all(to.parent().unwrap_or(folder.path()))?;
+        fs::copy(from, &to).map(drop)
     };
-    copy(program, to);
-    // Lines such as `libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x…)`; nothing for a static program.
-    for word in linked
-        .unwrap_or_default()
-        .split_whitespace()
-        .filter(|word| word.starts_with('/'))
-    {
-        copy(Path::new(word), Path::new(word));
+    for (program, place) in programs {
+        copy(program, place)?;
+        // Lines such as `libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x…)`; nothing for a static program.
+        let linked = Command::new("ldd").arg(program).output()?;
+        let linked = String::from_utf8_lossy(&linked.stdout).into_owned();
+        for word in linked.split_whitespace().filter(|word| word.starts_with('/')) {
+            copy(Path::new(word), Path::new(word))?;
+        }
+    }
+    let tar = Command::new("tar")
+        .args(["-c", "-b1", "-C"])
+        .arg(folder.path())
+        .arg(".")
+        .output()?;
+    match tar.status.success() {
+        true => Ok(tar.stdout),
+        false => Err(std::io::Error::other(
+            String::from_utf8_lossy(&tar.stderr).into_owned(),
+        )),
     }
 }
 

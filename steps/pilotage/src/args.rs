@@ -92,6 +92,12 @@ pub struct Init {
     /// Who commits the first files and may release to the last environment; git's own user when it is not given.
     #[arg(long, value_name = "NAME <EMAIL>")]
     pub committer: Option<String>,
+    /// The engine of a docker target, `unix:///PATH` or `tcp://HOST:PORT`; the local socket when it is not given.
+    #[arg(long, value_name = "ADDRESS")]
+    pub engine: Option<String>,
+    /// The image of each service of a docker target, without its tag; `{service}` is filled in.
+    #[arg(long, value_name = "NAME")]
+    pub image: Option<String>,
     /// The folder of a process target's instances; DIR-state when it is not given.
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
@@ -114,7 +120,7 @@ pub enum TargetKind {
     /// Processes on this machine, to try things out.
     #[default]
     Process,
-    /// A Docker host behind HAProxy.
+    /// A Docker engine, where services find each other by name.
     Docker,
 }
 

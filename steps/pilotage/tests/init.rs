@@ -38,6 +38,13 @@ fn process() -> Destination {
     }
 }
 
+fn docker() -> Destination {
+    Destination::Docker {
+        engine: Some("unix:///run/user/1000/docker.sock".to_owned()),
+        image: "registry.example.com/acme-{service}".to_owned(),
+    }
+}
+
 fn text(files: &Files) -> String {
     let all = files.config.iter().chain(&files.services).chain(&files.artifacts);
     all.map(|file| format!("### {}\n{}\n", file.path, file.text))
@@ -47,13 +54,13 @@ fn text(files: &Files) -> String {
 #[test]
 fn the_files_teach_their_format() {
     insta::assert_snapshot!("process", text(&Files::of(&layout(process()))));
-    insta::assert_snapshot!("docker", text(&Files::of(&layout(Destination::Docker))));
+    insta::assert_snapshot!("docker", text(&Files::of(&layout(docker()))));
 }
 
 #[test]
 fn every_file_is_valid_whatever_the_names() {
     for environments in [&["qa"][..], &["dev", "live"], &["a1", "b2", "c3", "production"]] {
-        for destination in [process(), Destination::Docker] {
+        for destination in [process(), docker()] {
             let mut layout = layout(destination);
             layout.environments = environments.iter().map(|name| name.parse().unwrap()).collect();
             layout.manager.email = "o'neil+x@example.com".to_owned();
@@ -206,6 +213,8 @@ fn wrong_wishes_are_usage_errors() {
         ("--environments qa,qa", "named twice"),
         ("--environments main", "config branch"),
         ("--target docker --artifacts /x", "process targets"),
+        ("--image acme/{service}", "docker targets"),
+        ("--target docker --image acme/shop", "write {service}"),
         ("--state acme/state", "cannot lie in each other"),
     ] {
         let output = init(pilotage(""), words);

@@ -19,6 +19,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use pilotage_config::StepName;
+use pilotage_descriptor::{Descriptor, Source};
 use pilotage_message::{Event, Message};
 use pilotage_outcome::StepReportData;
 
@@ -220,6 +221,18 @@ impl PlanDirectory {
             .into_iter()
             .map(|(name, value)| (format!("PILOTAGE_{name}"), value))
             .collect()
+    }
+
+    /// The resolved descriptor.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not one.
+    pub fn descriptor(&self) -> Result<Descriptor, DirectoryError> {
+        let text = self.read("descriptor.yaml")?;
+        Descriptor::read(&Source::new("descriptor.yaml", text)).map_err(|_| DirectoryError::Shape {
+            path: self.file("descriptor.yaml"),
+            reason: "it is no resolved descriptor".to_owned(),
+        })
     }
 
     /// Reads the report of a stage.

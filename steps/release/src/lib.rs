@@ -11,6 +11,7 @@ mod command;
 pub mod directory;
 /// Why a plan or a report is of no use.
 pub mod error;
+pub mod instance;
 pub mod judge;
 pub mod message;
 pub mod order;

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::directory::PlanDirectory;
 use crate::error::DirectoryError;
+use crate::instance;
 use crate::judge::{Judgement, judge, proof_of_undo};
 use crate::pipeline::{Next, Pipeline, StageEnd};
 use crate::plan::ReleasePlan;
@@ -187,11 +188,13 @@ impl<'a, L: Launcher> ReleaseRun<'a, L> {
             }
         }
         let environment = match stage.step {
-            StepName::Notify => match self.announcement(stage) {
-                Ok(environment) => environment,
-                Err(error) => return Ok(self.broken(Ran::Stage(stage.clone()), &error)),
-            },
-            _ => self.directory.environment(&self.plan, stage, Event::Started),
+            StepName::Notify => self.announcement(stage),
+            StepName::Deploy => Ok(self.directory.environment(&self.plan, stage, Event::Started)),
+            StepName::Healthcheck | StepName::Smoke | StepName::Regression => self.asking(stage),
+        };
+        let environment = match environment {
+            Ok(environment) => environment,
+            Err(error) => return Ok(self.broken(Ran::Stage(stage.clone()), &error)),
         };
         if stage.step == StepName::Deploy {
             self.verify().await?;
@@ -212,6 +215,22 @@ impl<'a, L: Launcher> ReleaseRun<'a, L> {
             stage.deadline.as_std(),
         );
         Ok(self.execute(Ran::Stage(stage.clone()), &call, self.cancel).await)
+    }
+
+    /// The environment of a stage that asks the service.
+    fn asking(&self, stage: &StagePlan) -> Result<BTreeMap<String, String>, DirectoryError> {
+        let mut environment = self.directory.environment(&self.plan, stage, Event::Started);
+        let deployed = |record: &&StageRecord| record.name() == StepName::Deploy.as_str() && record.passed();
+        if let Some(report) = self
+            .records
+            .iter()
+            .rfind(deployed)
+            .and_then(|record| record.report.as_ref())
+            && let Some(addresses) = instance::addresses(&self.directory.descriptor()?, &report.outputs)
+        {
+            environment.insert("PILOTAGE_ADDRESS".to_owned(), addresses);
+        }
+        Ok(environment)
     }
 
     pub(crate) fn is_first(&self, stage: &StagePlan) -> bool {

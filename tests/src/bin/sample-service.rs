@@ -24,8 +24,8 @@
 //! | `ask` | `HOST:PORT` that it asks for `/` all the time, by name and on a new connection each time |
 //!
 //! `--artifact FILE`, `--port N` (or `PORT`). It answers `/`, `/health` (JSON with status and version), `/version`,
-//! `/env/NAME`, `/file/PATH` (below `PILOTAGE_FILES`, or below `/` without it) and `/asked` (JSON), and finishes what it
-//! is doing on SIGTERM.
+//! `/env/NAME`, `/file/PATH` (below `PILOTAGE_FILES`, or below `/` without it) and `/asked` (JSON: what came of `ask`),
+//! and `/ask/HOST:PORT/PATH` with what that host answers it. It finishes what it is doing on SIGTERM.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -275,7 +275,7 @@ async fn ask_on(behaviour: Rc<Behaviour>, all: bool) {
     let tally = if all { &asked.all } else { &asked.first };
     loop {
         let begin = Instant::now();
-        let answer = ask_once(host, all).await;
+        let answer = ask_once(host, "/", all).await.and_then(whole);
         {
             let mut tally = tally.borrow_mut();
             tally.total += 1;
@@ -292,7 +292,16 @@ async fn ask_on(behaviour: Rc<Behaviour>, all: bool) {
     }
 }
 
-async fn ask_once(host: &str, all: bool) -> std::io::Result<String> {
+/// An answer that a user is content with.
+fn whole((status, body): (String, String)) -> std::io::Result<String> {
+    match status.starts_with("200 ") {
+        true => Ok(body.trim().to_owned()),
+        false => Err(std::io::Error::other(format!("it answers {status}: {body}"))),
+    }
+}
+
+/// Status and body of an answer by `host`: by the first of its addresses that can be connected to, or by the first.
+async fn ask_once(host: &str, path: &str, all: bool) -> std::io::Result<(String, String)> {
     let mut last = std::io::Error::other("the name has no address");
     for address in tokio::net::lookup_host(host)
         .await?
@@ -300,16 +309,16 @@ async fn ask_once(host: &str, all: bool) -> std::io::Result<String> {
     {
         match tokio::time::timeout(Duration::from_secs(5), TcpStream::connect(address)).await {
             Ok(Ok(mut stream)) => {
-                stream
-                    .write_all(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
-                    .await?;
+                let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+                stream.write_all(request.as_bytes()).await?;
                 let mut answer = String::new();
                 stream.read_to_string(&mut answer).await?;
-                let whole = answer
+                return answer
                     .split_once("\r\n\r\n")
-                    .filter(|(head, _)| head.contains(" 200 "));
-                return whole
-                    .map(|(_, body)| body.trim().to_owned())
+                    .and_then(|(head, body)| {
+                        let (_, status) = head.lines().next()?.split_once(' ')?;
+                        Some((status.to_owned(), body.to_owned()))
+                    })
                     .ok_or_else(|| std::io::Error::other(format!("no whole answer: {answer:?}")));
             }
             Ok(Err(error)) => last = error,
@@ -349,7 +358,13 @@ async fn connection(
             .lines()
             .any(|line| line.to_ascii_lowercase().replace(' ', "") == "connection:close");
         tokio::time::sleep(behaviour.delay).await;
-        let (status, kind, body) = answer(behaviour, begin, &path);
+        let (status, kind, body) = match path.strip_prefix("/ask/") {
+            Some(asked) => ask_for(asked).await,
+            None => {
+                let (status, kind, body) = answer(behaviour, begin, &path);
+                (status.to_owned(), kind, body)
+            }
+        };
         let last = asked_to_close || *closing.borrow();
         let connection = if last { "close" } else { "keep-alive" };
         let length = body.len();
@@ -361,6 +376,16 @@ async fn connection(
             return stream.shutdown().await;
         }
     }
+}
+
+/// What somebody else answers, for whoever cannot reach them.
+async fn ask_for(asked: &str) -> (String, &'static str, String) {
+    let (host, path) = asked.split_once('/').unwrap_or((asked, ""));
+    let (status, body) = match ask_once(host, &format!("/{path}"), true).await {
+        Ok(answer) => answer,
+        Err(error) => ("502 Bad Gateway".to_owned(), format!("{host}: {error}\n")),
+    };
+    (status, "text/plain; charset=utf-8", body)
 }
 
 fn answer(behaviour: &Behaviour, begin: Instant, path: &str) -> (&'static str, &'static str, String) {

@@ -24,6 +24,12 @@ impl Missed {
         }
     }
 
+    /// What was found instead.
+    #[must_use]
+    pub fn found(&self) -> &str {
+        &self.found
+    }
+
     /// Adds what a program said.
     #[must_use]
     pub fn log(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {

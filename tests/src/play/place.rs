@@ -118,7 +118,7 @@ impl Place {
 
     /// Stops everything that belongs to the place in good order: releases first, so that none begins what nobody would
     /// end; then what they have started.
-    pub(crate) async fn settle(&self, config: &Path) {
+    pub(crate) async fn settle(&self, config: &Path, target: &str) {
         let releases = || {
             processes_of(&self.root)
                 .into_iter()
@@ -136,7 +136,7 @@ impl Place {
             let config = config.to_string_lossy();
             let down = self
                 .command(self.program("pilotage-deploy"))
-                .args(["down", "--config", config.as_ref(), "--target", "here"])
+                .args(["down", "--config", config.as_ref(), "--target", target])
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .status();

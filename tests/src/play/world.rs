@@ -1,6 +1,5 @@
-//! The world of one play: the repository, the people, the monitor, and the front door.
+//! The world of one play: the repository, the people, the monitor, and where releases land.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,10 +8,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::chains::{self, Release};
-use super::door::{self, Asker};
 use super::missed::{Missed, Play, expect};
 use super::monitor::Monitor;
-use super::place::{Place, free_address};
+use super::place::Place;
+use super::target::{Asker, Target, TargetKind};
 use super::teller::Teller;
 
 /// How long the play waits for something before it gives up: much longer than it takes, because machines are busy.
@@ -31,8 +30,8 @@ pub struct World {
     pub(crate) repository: PathBuf,
     /// The configuration as it is on the config branch.
     pub(crate) config: PathBuf,
-    /// Where the front door listens.
-    pub(crate) door: SocketAddr,
+    /// Where releases land. What there is of it goes after the processes, which might make more.
+    pub(crate) target: Target,
     monitor: Mutex<Option<Monitor>>,
 }
 
@@ -40,8 +39,8 @@ impl World {
     /// A new world. `programs` is the folder of the built binaries.
     ///
     /// # Errors
-    /// There is no room for it: no folder, no port, or a binary is missing.
-    pub fn new(programs: &Path, teller: Arc<Teller>) -> Play<Self> {
+    /// There is no room for it: no folder, no port, no engine, or a binary is missing.
+    pub async fn new(programs: &Path, teller: Arc<Teller>, kind: &TargetKind) -> Play<Self> {
         for name in [
             "pilotage",
             "pilotage-git-monitor",
@@ -49,7 +48,10 @@ impl World {
             "pilotage-deploy",
             "pilotage-healthcheck",
             "pilotage-notify",
+            "pilotage-regression",
+            "pilotage-smoke",
             "sample-service",
+            "sample-suite",
         ] {
             let built = programs.join(name).is_file();
             let expected = format!("{name} stands in {}", programs.display());
@@ -60,10 +62,11 @@ impl World {
             )?;
         }
         let place = Place::new(programs.to_owned())?;
+        let artifacts = place.root().join("artifacts");
         Ok(Self {
+            target: Target::open(kind, artifacts, programs.join("sample-service")).await?,
             repository: place.root().join("acme.git"),
             config: place.root().join("pilotage.yaml"),
-            door: free_address()?,
             monitor: Mutex::new(None),
             place,
             teller,
@@ -74,11 +77,6 @@ impl World {
     #[must_use]
     pub fn root(&self) -> &Path {
         self.place.root()
-    }
-
-    /// Where artifacts lie, as `<service>/<version>`.
-    pub(crate) fn artifacts(&self) -> PathBuf {
-        self.root().join("artifacts")
     }
 
     pub(crate) fn start_monitor(&self) -> Play<()> {
@@ -191,23 +189,21 @@ impl World {
         })
     }
 
-    /// Asks a host at the front door, and expects this answer.
-    pub(crate) async fn shows(&self, host: &str, path: &str, body: &str) -> Play<()> {
-        let answer = door::get(self.door, host, path).await;
+    /// Asks a service as its users do, and expects this answer.
+    pub(crate) async fn shows(&self, environment: &str, service: &str, path: &str, body: &str) -> Play<()> {
+        let answer = self.target.get(environment, service, path).await;
         let right = answer
             .as_ref()
             .is_ok_and(|answer| answer.status == 200 && answer.body == body);
-        let expected = format!("http://{host}{path} shows `{body}`");
-        expect(right, expected, format!("{answer:?}"))?;
-        let port = self.door.port();
-        self.teller
-            .sees(&format!("http://{host}:{port}{path} → 200 {body}"));
+        let url = self.target.url(environment, service, path);
+        expect(right, format!("{url} shows `{body}`"), format!("{answer:?}"))?;
+        self.teller.sees(&format!("{url} → 200 {body}"));
         Ok(())
     }
 
-    /// Somebody who asks a host at the front door all the time.
-    pub(crate) fn asker(&self, host: &str) -> Asker {
-        Asker::start(self.door, host.to_owned())
+    /// Somebody who asks a service all the time, as its users do.
+    pub(crate) async fn asker(&self, environment: &str, service: &str) -> Play<Asker> {
+        self.target.asker(environment, service).await
     }
 
     /// Adds what the monitor said last.
@@ -224,14 +220,16 @@ impl World {
     /// The monitor does not end as it should, or something is left behind.
     pub async fn close(self) -> Play<()> {
         let stopped = self.stop().await;
+        let cleared = self.target.clear();
         self.place.close()?;
-        stopped
+        stopped.and(cleared)
     }
 
     /// Stops everything in good order and keeps the files; says where they are.
     pub async fn keep(self) -> PathBuf {
         // Whatever does not stop is killed.
         let _ = self.stop().await;
+        drop(self.target);
         self.place.keep()
     }
 
@@ -242,7 +240,7 @@ impl World {
             Some(monitor) => monitor.stop().await,
             None => Ok(()),
         };
-        self.place.settle(&self.config).await;
+        self.place.settle(&self.config, self.target.name()).await;
         stopped
     }
 }

@@ -62,7 +62,7 @@ trigger: local
 fn target_name(layout: &Layout) -> &'static str {
     match layout.destination {
         Destination::Process { .. } => "here",
-        Destination::Docker => "box",
+        Destination::Docker { .. } => "box",
     }
 }
 
@@ -78,7 +78,7 @@ fn target(layout: &Layout) -> String {
             let artifact = artifacts.folder().join("{service}/{version}");
             format!(
                 "  # Plain processes on this machine, to try things out. For Docker write instead
-  #   here: {{docker: {{proxy: {{haproxy: {{api: /run/haproxy/admin.sock}}}}}}}}
+  #   here: {{docker: {{}}}}
   # and name an `image` in every descriptor.
   here:
     process:
@@ -97,11 +97,18 @@ fn target(layout: &Layout) -> String {
                 quoted(&listen.to_string())
             )
         }
-        Destination::Docker => {
-            "  # One Docker host. The proxy's runtime API is how a release is switched without a lost request.
-  box: {docker: {proxy: {haproxy: {api: /run/haproxy/admin.sock}}}}
-"
-            .to_owned()
+        Destination::Docker { engine, .. } => {
+            let engine = engine
+                .as_ref()
+                .map(|engine| format!("host: {}", quoted(engine)))
+                .unwrap_or_default();
+            format!(
+                "  # A Docker engine. Each environment has a network there, {}-<environment>, on which every container finds a
+  # service by its name. For private images: `registries: {{HOST: {{user: NAME, password: {{env: VARIABLE}}}}}}`.
+  box: {{docker: {{{engine}}}}}
+",
+                layout.project
+            )
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The text of a service's descriptor. Pure.
 
+use super::config::quoted;
 use super::files::VERSIONS;
 use super::{Destination, Layout};
 use crate::args::ServicePort;
@@ -13,7 +14,22 @@ pub(super) fn text(layout: &Layout, one: &ServicePort) -> String {
                 "# For a docker or kubernetes target; the version is its tag.\n# image: registry.example.com/{service}\n"
             )
         }
-        Destination::Docker => format!("# The version is its tag.\nimage: registry.example.com/{service}\n"),
+        Destination::Docker { ref image, .. } => {
+            let image = quoted(&image.replace("{service}", service.as_str()));
+            format!("# The version is its tag.\nimage: {image}\n")
+        }
+    };
+    let place = match layout.destination {
+        Destination::Process { .. } => format!(
+            "# Where users reach it: a route of the only proxied port.\n\
+             domain: {}\nports:\n  - {{name: http, port: {port}, publish: proxy}}\n",
+            layout.host(one, None)
+        ),
+        Destination::Docker { .. } => format!(
+            "# Every container of the environment reaches it as http://{service}:{port}. `publish: {{host: {port}}}` opens a port of\n\
+             # the engine's machine, which only one instance can have: each release is a short downtime then.\n\
+             ports:\n  - {{name: http, port: {port}}}\n"
+        ),
     };
     let way: Vec<&str> = layout.environments.iter().map(|name| name.as_str()).collect();
     let width = way.iter().map(|name| name.len()).max().unwrap_or_default();
@@ -23,9 +39,10 @@ pub(super) fn text(layout: &Layout, one: &ServicePort) -> String {
         .map(|environment| {
             let greeting = format!("env: {{GREETING: \"hello from {environment}\"}}");
             let key = format!("{environment}:");
-            let domain = match Some(environment) == layout.environments.last() {
-                true => String::new(),
-                false => format!("domain: {}, ", layout.host(one, Some(environment))),
+            let routed = matches!(layout.destination, Destination::Process { .. });
+            let domain = match routed && Some(environment) != layout.environments.last() {
+                true => format!("domain: {}, ", layout.host(one, Some(environment))),
+                false => String::new(),
             };
             format!("  {key:<width$} {{{domain}{greeting}}}\n", width = width + 1)
         })
@@ -38,11 +55,7 @@ pub(super) fn text(layout: &Layout, one: &ServicePort) -> String {
 # Change this, commit and push: that is a release.
 version: \"{version}\"
 {image}
-# Where users reach it: a route of the only proxied port.
-domain: {host}
-ports:
-  - {{name: http, port: {port}, publish: proxy}}
-
+{place}
 # A release is good when this answers well and as the new version; the old one serves until then.
 healthcheck:
   endpoints:
@@ -57,6 +70,5 @@ environments:
 {overlays}",
         way = way.join(" → "),
         version = VERSIONS[0],
-        host = layout.host(one, None),
     )
 }

@@ -10,6 +10,9 @@ use pilotage_outcome::Fault;
 use super::port;
 use crate::args::{Init, ServicePort, TargetKind};
 
+/// The images of services whose own nobody named.
+pub(super) const STAND_IN: &str = "registry.example.com/{service}";
+
 /// An environment repository to be made.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -43,8 +46,13 @@ pub enum Destination {
         /// The front door.
         listen: SocketAddr,
     },
-    /// A Docker host.
-    Docker,
+    /// A Docker engine.
+    Docker {
+        /// Its address, where it is not the local socket.
+        engine: Option<String>,
+        /// The image of each service, with `{service}` in it.
+        image: String,
+    },
 }
 
 /// Where the versions of services lie, each as `<service>/<version>`.
@@ -93,7 +101,20 @@ impl Layout {
                         "--command, --artifacts and --state are for process targets",
                     ));
                 }
-                Destination::Docker
+                let image = wish.image.as_deref().unwrap_or(STAND_IN);
+                if wish.services.len() > 1 && !image.contains("{service}") {
+                    return Err(Fault::usage(format!(
+                        "--image: `{}` would be the image of every service; write {{service}} where they differ",
+                        printable(image)
+                    )));
+                }
+                Destination::Docker {
+                    engine: wish.engine.clone(),
+                    image: image.to_owned(),
+                }
+            }
+            TargetKind::Process if wish.engine.is_some() || wish.image.is_some() => {
+                return Err(Fault::usage("--engine and --image are for docker targets"));
             }
             TargetKind::Process => process(wish, &directory)?,
         };
@@ -113,7 +134,7 @@ impl Layout {
     pub fn state(&self) -> Option<&Path> {
         match &self.destination {
             Destination::Process { state, .. } => Some(state),
-            Destination::Docker => None,
+            Destination::Docker { .. } => None,
         }
     }
 
@@ -146,13 +167,9 @@ impl Layout {
     /// The host by which users reach a service in an environment; the last environment has the plain one.
     #[must_use]
     pub fn host(&self, service: &ServicePort, environment: Option<&EnvironmentName>) -> String {
-        let domain = match self.destination {
-            Destination::Process { .. } => "localhost",
-            Destination::Docker => "example.com",
-        };
         match environment.filter(|environment| Some(*environment) != self.environments.last()) {
-            Some(environment) => format!("{}.{environment}.{domain}", service.service),
-            None => format!("{}.{domain}", service.service),
+            Some(environment) => format!("{}.{environment}.localhost", service.service),
+            None => format!("{}.localhost", service.service),
         }
     }
 }

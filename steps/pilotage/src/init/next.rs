@@ -70,8 +70,15 @@ Next:
                 }
             ));
         }
-        Destination::Docker => {
-            text.push_str("\nPut your own images and hosts into the descriptors first.\n");
+        Destination::Docker { image, .. } => {
+            text.push_str(&format!(
+                "  git -C {repository} show main:pilotage.yaml | pilotage deploy down --config - --target box   # the end\n\n\
+                 Releases are containers; those of {first} reach {service} as http://{service}:{port} on the network {project}-{first}.\n",
+                port = one.port
+            ));
+            if image == super::layout::STAND_IN {
+                text.push_str("Put your own images into the descriptors first.\n");
+            }
         }
     }
     if let Some(last) = layout.last() {

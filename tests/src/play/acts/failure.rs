@@ -1,6 +1,6 @@
 //! Act 4: a version that never becomes healthy.
 
-use super::{ANA, People, Summary, build, descriptor, host, no_request_failed, shows_version};
+use super::{ANA, People, Summary, build, descriptor, no_request_failed, shows_version};
 use crate::play::git::short;
 use crate::play::missed::{Play, expect};
 use crate::play::world::World;
@@ -8,7 +8,7 @@ use crate::play::world::World;
 /// Gives back the commit that asked for it.
 pub(super) async fn play(world: &World, people: &People, summary: &mut Summary) -> Play<String> {
     world.teller.act(4, "A version that never becomes healthy");
-    let asker = world.asker(&host("qa", "shop"));
+    let asker = world.asker("qa", "shop").await?;
     let ana = &people.ana;
     ana.takes(&world.place, "qa").await?;
     build(world, "shop", "1.2.0", "health = never\n")?;
@@ -35,7 +35,7 @@ pub(super) async fn play(world: &World, people: &People, summary: &mut Summary) 
     world.teller.sees("Ana is told why");
     held(world).await?;
     shows_version(world, "qa", "shop", "1.1.0").await?;
-    let count = asker.count();
+    let count = asker.count().await?;
     expect(
         count.answers.keys().all(|answer| answer.ends_with(" 1.1.0")),
         "only 1.1.0 answers, all the time",

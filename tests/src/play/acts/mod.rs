@@ -10,7 +10,7 @@ mod trouble;
 
 use super::door::Count;
 use super::git::Person;
-use super::missed::{Missed, Play, expect};
+use super::missed::{Play, expect};
 use super::world::World;
 
 /// What the play came to.
@@ -18,7 +18,7 @@ use super::world::World;
 pub struct Summary {
     /// Acts played to their good end.
     pub acts: usize,
-    /// Requests asked through the front door while releases went on.
+    /// Requests that users sent while releases went on.
     pub requests: u64,
     /// Those of them that failed.
     pub failed: u64,
@@ -101,15 +101,7 @@ fn no_request_failed(world: &World, count: &Count) -> Play<()> {
 /// Users find the service at its place, in this version.
 async fn shows_version(world: &World, environment: &str, service: &str, version: &str) -> Play<()> {
     let body = format!("{} {version}", page(service));
-    world.shows(&host(environment, service), "/", &body).await
-}
-
-/// Where users find a service.
-fn host(environment: &str, service: &str) -> String {
-    match environment {
-        "prod" => format!("{service}.localhost"),
-        _ => format!("{service}.{environment}.localhost"),
-    }
+    world.shows(environment, service, "/", &body).await
 }
 
 /// Where a service is described.
@@ -122,10 +114,7 @@ fn build(world: &World, service: &str, version: &str, behaviour: &str) -> Play<(
     let page = page(service);
     let text =
         format!("# What the sample service is to do.\nversion = {version}\npage = {page}\n{behaviour}");
-    let folder = world.artifacts().join(service);
-    std::fs::create_dir_all(&folder)
-        .and_then(|()| std::fs::write(folder.join(version), text))
-        .map_err(|error| Missed::new(format!("{} can be written", folder.display()), error))
+    world.target.build(service, version, &text)
 }
 
 /// What a service calls itself.

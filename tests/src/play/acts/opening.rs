@@ -4,7 +4,9 @@ use std::path::Path;
 
 use super::{ANA, MALLORY, People, RITA, build, descriptor};
 use crate::play::git::{Person, git_well, short};
+use crate::play::harbour;
 use crate::play::missed::{Missed, Play, expect};
+use crate::play::target::Target;
 use crate::play::world::World;
 
 /// The services that `pilotage init` makes.
@@ -14,9 +16,10 @@ pub(super) const ENVIRONMENTS: [&str; 3] = ["qa", "stage", "prod"];
 
 pub(super) async fn play(world: &World) -> Play<People> {
     world.teller.act(1, "An environment repository");
-    world
-        .teller
-        .does("Rita makes it: pilotage init acme.git --project acme …");
+    world.teller.does(&format!(
+        "Rita makes it: pilotage init acme.git --project {} …",
+        world.target.project()
+    ));
     world.teller.says(&init(world).await?);
     has_its_shape(world).await?;
 
@@ -30,7 +33,7 @@ pub(super) async fn play(world: &World) -> Play<People> {
         build(world, service, "1.0.0", "")?;
     }
     rules(world, &people.rita).await?;
-    patience(world, &people.rita).await?;
+    checks(world, &people.rita).await?;
 
     let repository = world.repository.to_string_lossy();
     let checked = ["check", "--color", "never", "--repo", &repository];
@@ -47,27 +50,33 @@ async fn init(world: &World) -> Play<String> {
     };
     let (name, email) = RITA;
     let committer = format!("{name} <{email}>");
-    let listen = world.door.to_string();
-    let (repository, state) = (text(&world.repository)?, text(&world.root().join("state"))?);
-    let artifacts = text(&world.artifacts())?;
-    let program = text(&world.place.program("sample-service"))?;
-    let mut words = vec![
-        "init",
-        &repository,
-        "--project",
-        "acme",
-        "--committer",
-        &committer,
-    ];
-    words.extend(["--state", &state, "--artifacts", &artifacts, "--listen", &listen]);
-    words.extend([
-        "--command",
-        &program,
-        "--artifact",
-        "{artifact}",
-        "--port",
-        "{port}",
-    ]);
+    let repository = text(&world.repository)?;
+    let mut words = vec!["init".to_owned(), repository];
+    let mut add = |more: &[&str]| words.extend(more.iter().map(|word| (*word).to_owned()));
+    add(&["--project", world.target.project(), "--committer", &committer]);
+    match &world.target {
+        Target::Process { door, artifacts } => {
+            let (state, artifacts) = (text(&world.root().join("state"))?, text(artifacts)?);
+            let (listen, program) = (door.to_string(), text(&world.place.program("sample-service"))?);
+            add(&["--state", &state, "--artifacts", &artifacts, "--listen", &listen]);
+            add(&[
+                "--command",
+                &program,
+                "--artifact",
+                "{artifact}",
+                "--port",
+                "{port}",
+            ]);
+        }
+        Target::Docker(harbour) => {
+            add(&["--target", "docker", "--engine", &harbour.address()]);
+            add(&["--image", &harbour.images()]);
+            for service in SERVICES {
+                add(&["--service", &format!("{service}:{}", harbour::PORT)]);
+            }
+        }
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     world.place.runs_well("pilotage", &words).await
 }
 
@@ -114,13 +123,14 @@ async fn rules(world: &World, rita: &Person) -> Play<()> {
         return Err(Missed::new("pilotage.yaml has environments", made));
     };
     let ((_, ana), (_, rita_email)) = (ANA, RITA);
+    let target = world.target.name();
     let text = format!(
         "\
 {targets}
 environments:
-  qa: {{target: here, policy: team, first: deploy}}
-  stage: {{target: here, from: qa, policy: managed, first: deploy}}
-  prod: {{target: here, from: stage, policy: managed, first: deploy}}
+  qa: {{target: {target}, policy: team, first: deploy}}
+  stage: {{target: {target}, from: qa, policy: managed, first: deploy, allow: {{commands: true}}}}
+  prod: {{target: {target}, from: stage, policy: managed, first: deploy}}
 
 policies:
   team: {{people: {{who: [developers, release-managers], proof: claimed}}}}
@@ -154,19 +164,26 @@ trigger: local
     Ok(())
 }
 
-/// How long a new version may take to become healthy: short, so that the play is.
-async fn patience(world: &World, rita: &Person) -> Play<()> {
+/// How a new version is checked: within a short time, so that the play is short; in stage by a suite of tests, in prod by
+/// what a user would ask.
+async fn checks(world: &World, rita: &Person) -> Play<()> {
     rita.takes(&world.place, "qa").await?;
     for service in SERVICES {
         rita.edits(&descriptor(service), "timeout: 30s", "timeout: 6s")?;
     }
-    let commit = rita
-        .commits(&world.place, "Know within 6 s that a version is ill")
-        .await?;
+    let suite = serde_json::json!([world.place.program("sample-suite")]);
+    let stage =
+        format!("  stage: {{regression: {{command: {suite}, reports: [\"out/*.xml\"], timeout: 1m}}, ");
+    rita.edits(&descriptor("shop"), "  stage: {", &stage)?;
+    let smoke = "\n# What prod asks as its users do.\nsmoke:\n  - {get: /, contains: Shop}\n  - {get: /env/GREETING, contains: hello}\n";
+    let shop = rita.reads(&descriptor("shop"))?;
+    rita.writes(&descriptor("shop"), &(shop + smoke))?;
+    let message = "Know within 6 s that a version is ill, and test shop in stage and prod";
+    let commit = rita.commits(&world.place, message).await?;
     let push = ["push", "--quiet", "origin", "qa", "qa:stage", "qa:prod"];
     rita.git(&world.place, &push).await?;
     world.teller.does(&format!(
-        "Rita gives new versions 6 s to become healthy, in all three branches ({})",
+        "Rita gives new versions 6 s to become healthy, and shop a suite of tests for stage and requests for prod ({})",
         short(&commit)
     ));
     Ok(())

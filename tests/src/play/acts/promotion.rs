@@ -1,8 +1,8 @@
 //! Act 3: the change goes on by merges.
 
-use super::{People, descriptor, host, shows_version};
+use super::{People, descriptor, shows_version};
 use crate::play::git::short;
-use crate::play::missed::Play;
+use crate::play::missed::{Play, expect};
 use crate::play::world::World;
 
 pub(super) async fn play(world: &World, people: &People) -> Play<()> {
@@ -10,7 +10,7 @@ pub(super) async fn play(world: &World, people: &People) -> Play<()> {
         .teller
         .act(3, "The release manager merges it into stage, then into prod");
     let rita = &people.rita;
-    for (from, to) in [("qa", "stage"), ("stage", "prod")] {
+    for (from, to, check) in [("qa", "stage", "regression"), ("stage", "prod", "smoke")] {
         rita.takes(&world.place, to).await?;
         let source = format!("origin/{from}");
         let message = format!("Bring shop 1.1.0 from {from} to {to}");
@@ -27,6 +27,13 @@ pub(super) async fn play(world: &World, people: &People) -> Play<()> {
         rita.pushes(&world.place, to).await?;
         let release = world.released_well(to, "shop", &commit, "1.1.0").await?;
         let stages = release.end.map(|end| end.stages).unwrap_or_default();
+        let found: Vec<&str> = stages.iter().map(|(step, _)| step.as_str()).collect();
+        expect(
+            found == ["notify", "deploy", "healthcheck", check, "notify"]
+                && stages.iter().all(|(_, outcome)| outcome == "succeeded"),
+            format!("a release in {to} goes on with {check} after the healthcheck, and each step succeeds"),
+            format!("{stages:?}"),
+        )?;
         let told: Vec<String> = stages
             .iter()
             .map(|(step, outcome)| format!("{step} {outcome}"))
@@ -36,7 +43,7 @@ pub(super) async fn play(world: &World, people: &People) -> Play<()> {
             .sees(&format!("{} is finished: {}", release.id, told.join(", ")));
         shows_version(world, to, "shop", "1.1.0").await?;
         let greeting = format!("hello from {to}");
-        world.shows(&host(to, "shop"), "/env/GREETING", &greeting).await?;
+        world.shows(to, "shop", "/env/GREETING", &greeting).await?;
     }
     world.teller.sees(&format!(
         "the same {} in three branches, in each with the overlay of its environment",

@@ -1,7 +1,7 @@
 //! Act 2: a push becomes a release.
 
 use super::opening::{ENVIRONMENTS, SERVICES};
-use super::{People, Summary, build, descriptor, host, no_request_failed, shows_version};
+use super::{People, Summary, build, descriptor, no_request_failed, shows_version};
 use crate::play::git::{git_well, short};
 use crate::play::missed::{Play, expect};
 use crate::play::world::World;
@@ -25,7 +25,7 @@ pub(super) async fn play(world: &World, people: &People, summary: &mut Summary) 
     shows_version(world, "qa", "shop", "1.0.0").await?;
 
     world.tell_briefly(false);
-    let asker = world.asker(&host("qa", "shop"));
+    let asker = world.asker("qa", "shop").await?;
     let ana = &people.ana;
     ana.takes(&world.place, "qa").await?;
     build(world, "shop", "1.1.0", "")?;
@@ -53,7 +53,7 @@ pub(super) async fn play(world: &World, people: &People, summary: &mut Summary) 
         passed.join(" → ")
     ));
     shows_version(world, "qa", "shop", "1.1.0").await?;
-    let count = asker.count();
+    let count = asker.count().await?;
     no_request_failed(world, &count)?;
     summary.count(&count);
     Ok(())

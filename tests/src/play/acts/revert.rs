@@ -1,6 +1,6 @@
 //! Act 6: the way back is a commit.
 
-use super::{People, Summary, build, descriptor, host, no_request_failed, shows_version};
+use super::{People, Summary, build, descriptor, no_request_failed, shows_version};
 use crate::play::git::{Person, short};
 use crate::play::missed::Play;
 use crate::play::world::World;
@@ -8,7 +8,7 @@ use crate::play::world::World;
 /// `ill` is the commit that asked for the version which never became healthy.
 pub(super) async fn play(world: &World, people: &People, ill: &str, summary: &mut Summary) -> Play<()> {
     world.teller.act(6, "git revert");
-    let asker = world.asker(&host("qa", "shop"));
+    let asker = world.asker("qa", "shop").await?;
     let ana = &people.ana;
     let release = reverts(world, ana, ill, "shop 1.2.0").await?;
     world.teller.sees(&format!(
@@ -21,7 +21,7 @@ pub(super) async fn play(world: &World, people: &People, ill: &str, summary: &mu
         .teller
         .sees(&format!("{release} is finished: 1.1.0 is back"));
     shows_version(world, "qa", "shop", "1.1.0").await?;
-    let count = asker.count();
+    let count = asker.count().await?;
     no_request_failed(world, &count)?;
     summary.count(&count);
     Ok(())
@@ -39,7 +39,7 @@ async fn goes_wrong(world: &World, ana: &Person) -> Play<String> {
     ana.pushes(&world.place, "qa").await?;
     world.released_well("qa", "shop", &commit, "1.3.0").await?;
     world
-        .shows(&host("qa", "shop"), "/", "Everything is free at Shop 1.3.0")
+        .shows("qa", "shop", "/", "Everything is free at Shop 1.3.0")
         .await?;
     Ok(commit)
 }
