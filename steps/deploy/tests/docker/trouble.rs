@@ -141,6 +141,28 @@ fn what_is_not_ours_is_refused_and_not_touched() {
 }
 
 #[test]
+fn a_network_that_was_made_twice_is_one_again() {
+    let Some(world) = World::new() else { return };
+    let network = json!({
+        "Name": world.network(),
+        "Labels": {"pilotage.project": world.project, "pilotage.environment": "qa"},
+    });
+    // Two who came at the same moment, one of them killed before it could go back.
+    for _ in 0..2 {
+        let made = world.engine.api("POST", "/networks/create", Some(&network));
+        assert_eq!(made.status, 201, "{}", made.body);
+    }
+    world.image("1.0.0", &[]);
+    world.web("1.0.0", "");
+    world.deploy(&[]).expect(0);
+    let objects = world
+        .engine
+        .objects(&format!("pilotage.project={}", world.project));
+    let networks = objects.iter().filter(|object| object.starts_with("/networks/"));
+    assert_eq!(networks.count(), 1, "{objects:?}");
+}
+
+#[test]
 fn an_engine_that_does_not_answer_is_no_verdict() {
     let Some(world) = World::new() else { return };
     world.web("1.0.0", "");

@@ -25,6 +25,9 @@ const SHORT_GRACE: i64 = 2;
 /// From the loss of the name to the signal to stop. A client that had the old address in its hand when the container was
 /// connected anew tries a second time after 1 s (RFC 6298, section 2.1) and has to find it listening still.
 const SETTLE: Duration = Duration::from_millis(1200);
+/// How often a start is tried while the network's name is somebody else's, too, and how long apart.
+const STARTS: u32 = 50;
+const START_AGAIN: Duration = Duration::from_millis(100);
 
 impl DockerService {
     /// Fetches the image and makes a container with all its files, which is not started.
@@ -107,12 +110,23 @@ impl DockerService {
         if container.restarts {
             self.restart(&container, false).await?;
         }
-        let started = self
-            .engine
-            .docker
-            .start_container(&container.id, None::<StartContainerOptions>)
-            .await;
-        Ok(started.map_err(self.engine.failed(format!("start instance {id}")))?)
+        for left in (0..STARTS).rev() {
+            let started = self
+                .engine
+                .docker
+                .start_container(&container.id, None::<StartContainerOptions>)
+                .await;
+            match started.map_err(self.engine.failed(format!("start instance {id}"))) {
+                // Services that come to a new environment at once make its network more than once for a moment, and an
+                // engine starts nothing on a name that two networks have.
+                Err(error) if left > 0 && error.message().contains("is ambiguous") => {
+                    self.network().find().await?;
+                    tokio::time::sleep(START_AGAIN).await;
+                }
+                started => return Ok(started?),
+            }
+        }
+        Ok(())
     }
 
     /// Gives a running container the service's name, and lets the engine start it again should it end.

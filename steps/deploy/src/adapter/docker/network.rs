@@ -58,17 +58,39 @@ impl Network<'_> {
         // The filter finds parts of names, too.
         networks.retain(|network| network.name.as_deref() == Some(name.as_str()));
         // Two who create it at the same moment get two of the same name; the older one counts.
-        networks.sort_by_key(|network| network.created.as_ref()?.parse::<jiff::Timestamp>().ok());
-        let Some(network) = networks.into_iter().next() else {
+        networks.sort_by_key(|network| {
+            let created = network.created.as_ref();
+            let created = created.and_then(|created| created.parse::<jiff::Timestamp>().ok());
+            (created, network.id.clone())
+        });
+        let ours = label::of_environment(self.key);
+        let mut networks = networks.into_iter();
+        let Some(network) = networks.next() else {
             return Ok(None);
         };
-        let labels = network.labels.unwrap_or_default();
-        if !label::carries(&labels, &label::of_environment(self.key)) {
+        if !label::carries(&network.labels.unwrap_or_default(), &ours) {
             return Err(EngineError::Foreign {
                 what: format!("a network {name}"),
             });
         }
+        // Nobody uses a younger one, and whoever made it may have been killed before it was removed again.
+        for second in networks {
+            if label::carries(&second.labels.unwrap_or_default(), &ours)
+                && let Some(id) = second.id
+            {
+                self.remove_second(&id).await?;
+            }
+        }
         Ok(network.id)
+    }
+
+    async fn remove_second(&self, id: &str) -> Result<(), EngineError> {
+        let removed = self.engine.docker.remove_network(id).await;
+        match removed.map_err(self.engine.failed("remove a second network")) {
+            // Somebody else saw it, too.
+            Err(error) if error.status() == Some(404) => Ok(()),
+            removed => removed,
+        }
     }
 
     /// The network's id, once it is there.
@@ -95,12 +117,7 @@ impl Network<'_> {
             .and_then(|ipam| ipam.config)
             .and_then(|config| config.into_iter().next());
         let created = self.create(&self.name(), subnet).await?;
-        let first = self.find().await?.unwrap_or_else(|| created.clone());
-        if first != created {
-            let removed = self.engine.docker.remove_network(&created).await;
-            removed.map_err(self.engine.failed("remove a second network"))?;
-        }
-        Ok(first)
+        Ok(self.find().await?.unwrap_or(created))
     }
 
     async fn create(&self, name: &str, subnet: Option<IpamConfig>) -> Result<String, EngineError> {
