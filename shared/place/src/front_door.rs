@@ -4,8 +4,7 @@ use pilotage_config::{Config, Target};
 use pilotage_name::{EnvironmentName, ServiceName};
 
 /// Where users' requests arrive, where the configuration knows it.
-#[must_use]
-pub fn front_door(
+pub(crate) fn front_door(
     config: &Config,
     environment: &EnvironmentName,
     service: &ServiceName,

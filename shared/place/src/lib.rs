@@ -4,10 +4,11 @@
 //! published one at the host's port, and where no target is known at the route's host or the service's domain. An
 //! internal port has no place outside.
 
+mod around;
 mod finder;
 mod front_door;
 mod port_place;
 
+pub use around::Around;
 pub use finder::{Finder, NoPlace, Place};
-pub use front_door::front_door;
 pub use port_place::{PortPlace, PortPlaceError};

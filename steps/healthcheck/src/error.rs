@@ -79,12 +79,6 @@ pub enum PlanError {
     /// A certificate to look at, and nobody to show one.
     #[error("none of the URLs is https, tls or grpcs, so there is no certificate for --min-tls-days")]
     NoTls,
-    /// A configuration, and not the name its targets are found by.
-    #[error("--config needs the name of the service to find its target")]
-    NoService,
-    /// The environment is not in the configuration.
-    #[error("the configuration has no environment `{0}`")]
-    NoEnvironment(String),
     /// A CA file of no use.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -100,8 +94,6 @@ impl Classify for PlanError {
             | Self::NoVersion
             | Self::NoHttp
             | Self::NoTls
-            | Self::NoService
-            | Self::NoEnvironment(_)
             | Self::Http(_) => Class::Usage,
         }
     }
@@ -111,13 +103,9 @@ impl Classify for PlanError {
             Self::NoPlace(NoPlace { port }) => vec![format!("say it: --address {port}=HOST:PORT")],
             Self::NoPort { .. } => vec!["--address takes the names of the descriptor's `ports`".to_owned()],
             Self::NoVersion => vec!["give an endpoint `version: {json: $.version}`".to_owned()],
-            Self::NoService => vec!["give --service NAME".to_owned()],
-            Self::Url { .. }
-            | Self::Endpoint { .. }
-            | Self::NoHttp
-            | Self::NoTls
-            | Self::NoEnvironment(_)
-            | Self::Http(_) => Vec::new(),
+            Self::Url { .. } | Self::Endpoint { .. } | Self::NoHttp | Self::NoTls | Self::Http(_) => {
+                Vec::new()
+            }
         }
     }
 }

@@ -3,16 +3,16 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use pilotage_check::{End, Observation, State};
-use pilotage_config::DockerTarget;
 use pilotage_descriptor::{Descriptor, Diagnostic, Parsed, Source};
-use pilotage_name::{EnvironmentName, ServiceKey};
+use pilotage_name::EnvironmentName;
 use pilotage_outcome::{CheckOutcome, CheckResult, Fault, StepReport};
+use pilotage_place::Around;
 use pilotage_probe::{Address, HttpSettings, Probe, Prober, Question, watch};
 use pilotage_step::{Cancel, CancelReason, Context, DescriptorArgs};
 use serde_json::{Value, json};
 use tokio::sync::watch::channel;
 
-use crate::adapter::docker::{Instances, instances_of};
+use crate::adapter::docker::Instances;
 use crate::report::{self, Ending};
 use crate::{Args, Plan, PlanError, Subject, Surroundings, plan_of_descriptor, plan_of_urls};
 
@@ -33,8 +33,12 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
                 report.service = service;
             });
             let file = File::read(&from, &cx).await?;
-            let (surroundings, found) = surroundings(&from, &cx).await?;
-            instances = found;
+            let around = Around::of(&from, &cx).await?;
+            let surroundings = Surroundings {
+                front_door: around.as_ref().and_then(|around| around.front_door),
+                commands: around.as_ref().is_some_and(Instances::are_in),
+            };
+            instances = around.filter(Instances::are_in);
             plan_of_descriptor(&file.descriptor, places, surroundings, &request)
                 .map_err(|error| file.place(error))?
         }
@@ -59,7 +63,7 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
         .iter()
         .any(|plan| matches!(plan.endpoint.question, Question::Exec(_)));
     let instances = match instances.filter(|_| commands) {
-        Some((target, key)) => Some(Instances::connect(&target, key).await?),
+        Some(around) => Instances::connect(&around).await?,
         None => None,
     };
     execute(&plan, &Inside { prober, instances }, &cx).await
@@ -125,31 +129,6 @@ impl File {
         let diagnostic = Diagnostic::error(code, error.to_string()).at(&self.source, span, "this endpoint");
         Fault::from(error).diagnostics([diagnostic].into_iter().collect())
     }
-}
-
-/// What the configuration says of the place, and the target in whose instances commands can be run.
-async fn surroundings(
-    from: &DescriptorArgs,
-    cx: &Context,
-) -> Result<(Surroundings, Option<(DockerTarget, ServiceKey)>), Fault> {
-    let Some(source) = from.config(cx).await? else {
-        return Ok(Default::default());
-    };
-    let (config, diagnostics) = pilotage_config::parse(&source);
-    let Some(config) = config.filter(|_| !diagnostics.has_errors()) else {
-        return Err(diagnostics.into());
-    };
-    let environment = from.required_environment()?;
-    let service = from.service_name().ok_or(PlanError::NoService)?;
-    if config.environment(environment).is_none() {
-        return Err(PlanError::NoEnvironment(environment.to_string()).into());
-    }
-    let instances = instances_of(&config, environment, &service);
-    let surroundings = Surroundings {
-        front_door: pilotage_place::front_door(&config, environment, &service),
-        commands: instances.is_some(),
-    };
-    Ok((surroundings, instances))
 }
 
 /// Asks everything in the plan at once and waits for all of it. When waiting does not help one endpoint, the others are

@@ -262,17 +262,13 @@ async fn a_descriptor_is_asked_at_the_address_that_was_said() {
 async fn a_descriptor_that_cannot_be_asked_is_3_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("shop.yaml");
-    std::fs::write(
-        &file,
-        DESCRIPTOR.replace("{tcp: admin}", "{grpc: shop, port: admin}"),
-    )
-    .unwrap();
+    std::fs::write(&file, DESCRIPTOR.replace("{tcp: admin}", "{tcp: admn}")).unwrap();
     let path = file.to_str().unwrap();
     let ran = run(&["--descriptor", path, "--env", "qa"]).await;
     assert_eq!(ran.code, Some(3), "{}{}", ran.stdout, ran.stderr);
     let place = format!("{path}:5:");
     assert!(
-        ran.stderr.contains("unsupported-endpoint") && ran.stderr.contains(&place),
+        ran.stderr.contains("unknown-port") && ran.stderr.contains(&place),
         "{}",
         ran.stderr
     );

@@ -61,12 +61,6 @@ pub enum PlanError {
     /// A port published on an address we cannot know.
     #[error(transparent)]
     NoPlace(#[from] NoPlace),
-    /// A configuration, and not the name its targets are found by.
-    #[error("--config needs the name of the service to find its target")]
-    NoService,
-    /// The environment is not in the configuration.
-    #[error("the configuration has no environment `{0}`")]
-    NoEnvironment(String),
     /// A file that was named.
     #[error("`{}` cannot be {verb}: {source}", printable(&path.to_string_lossy()))]
     File {
@@ -94,8 +88,6 @@ impl Classify for PlanError {
             | Self::Zero { .. }
             | Self::NoPort { .. }
             | Self::NoPlace(_)
-            | Self::NoService
-            | Self::NoEnvironment(_)
             | Self::File { .. } => Class::Usage,
         }
     }
@@ -118,8 +110,7 @@ impl Classify for PlanError {
             Self::NoConfig => vec!["give --config pilotage.yaml".to_owned()],
             Self::NoPlace(NoPlace { port }) => vec![format!("say it: --address {port}=HOST:PORT")],
             Self::NoPort { .. } => vec!["--address takes the names of the descriptor's `ports`".to_owned()],
-            Self::NoService => vec!["give --service NAME".to_owned()],
-            Self::Directory | Self::OnlyDirect { .. } | Self::Zero { .. } | Self::NoEnvironment(_) | Self::File { .. } | Self::Merge(_) => {
+            Self::Directory | Self::OnlyDirect { .. } | Self::Zero { .. } | Self::File { .. } | Self::Merge(_) => {
                 Vec::new()
             }
         }

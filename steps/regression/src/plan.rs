@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use pilotage_config::Allow;
 use pilotage_descriptor::{Descriptor, Image, Publish, State};
-use pilotage_place::{Finder, Place, PortPlace};
+use pilotage_place::{Around, Finder, Place, PortPlace};
 use pilotage_quantity::Duration;
 
+use crate::adapter::docker::Containers;
 use crate::{Args, Glob, PlanError};
 
 /// What is run, with what, and how long.
@@ -92,19 +92,6 @@ pub(crate) fn plan_of_command(args: &Args) -> Result<Plan, PlanError> {
     })
 }
 
-/// What the configuration says of the place a suite runs for.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Surroundings {
-    /// Where users' requests arrive.
-    pub(crate) front_door: Option<SocketAddr>,
-    /// What descriptors may ask for; nothing where no configuration says so.
-    pub(crate) allow: Option<Allow>,
-    /// Whether images can be run beside the service.
-    pub(crate) images: bool,
-    /// The project.
-    pub(crate) project: Option<String>,
-}
-
 /// A plan for the suite of a descriptor.
 ///
 /// # Errors
@@ -113,7 +100,7 @@ pub(crate) fn plan_of_descriptor(
     descriptor: &Descriptor,
     environment: &str,
     args: &Args,
-    surroundings: &Surroundings,
+    around: Option<&Around>,
 ) -> Result<Plan, PlanError> {
     for (flag, given) in [
         ("results", !args.results.is_empty()),
@@ -140,7 +127,8 @@ pub(crate) fn plan_of_descriptor(
     let Some(suite) = &descriptor.regression else {
         return nothing("the descriptor has no regression suite");
     };
-    let allow = surroundings.allow.as_ref().ok_or(PlanError::NoConfig)?;
+    let around = around.ok_or(PlanError::NoConfig)?;
+    let allow = &around.allow;
     let environment_name = || environment.to_owned();
     let work = match &suite.image {
         Some(image) if !allow.image(&image.name) => {
@@ -149,7 +137,7 @@ pub(crate) fn plan_of_descriptor(
                 environment: environment_name(),
             });
         }
-        Some(image) if !surroundings.images => {
+        Some(image) if !Containers::are_in(around) => {
             return Err(PlanError::Image {
                 image: image.name.clone(),
             });
@@ -166,22 +154,14 @@ pub(crate) fn plan_of_descriptor(
         }
         None => Work::Command(suite.command.clone()),
     };
-    let service = args.from.service_name().map(|service| service.to_string());
-    let within = match work {
-        Work::Image { .. } => Some(service.as_deref().ok_or(PlanError::NoService)?),
-        _ => None,
-    };
+    let service = around.key.service.as_str();
+    let within = matches!(work, Work::Image { .. }).then_some(service);
     let mut variables = suite.env.clone();
-    variables.extend(places(
-        descriptor,
-        &args.address,
-        surroundings.front_door,
-        within,
-    )?);
+    variables.extend(places(descriptor, &args.address, around.front_door, within)?);
     let said = [
-        ("PROJECT", surroundings.project.clone()),
+        ("PROJECT", Some(around.key.project.to_string())),
         ("ENVIRONMENT", Some(environment.to_owned())),
-        ("SERVICE", service.clone()),
+        ("SERVICE", Some(service.to_owned())),
         ("VERSION", Some(descriptor.version.to_string())),
         ("RELEASE", args.release.as_ref().map(ToString::to_string)),
         ("COMMIT", args.commit.as_ref().map(ToString::to_string)),

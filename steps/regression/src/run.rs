@@ -5,13 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pilotage_config::{Config, DockerTarget, Target};
 use pilotage_descriptor::{Diagnostic, SecretSource, Source};
 use pilotage_diagnostic::printable;
 use pilotage_junit::{Case, Merger, Outcome, Totals, read};
-use pilotage_name::ServiceKey;
 use pilotage_outcome::{CheckOutcome, Fault, StepReport};
-use pilotage_place::front_door;
+use pilotage_place::Around;
 use pilotage_quarantine::Quarantine;
 use pilotage_step::{Context, child_environment};
 use tempfile::NamedTempFile;
@@ -19,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::adapter::docker::Containers;
 use crate::collect::{self, Found};
-use crate::plan::{Surroundings, plan_of_command, plan_of_descriptor};
+use crate::plan::{plan_of_command, plan_of_descriptor};
 use crate::report::{self, SuiteRun, Tried};
 use crate::{Args, Evidence, Exit, Plan, PlanError, Processes, Run, Suite, Work, judge};
 
@@ -28,7 +26,7 @@ use crate::{Args, Evidence, Exit, Plan, PlanError, Processes, Run, Suite, Work, 
 /// # Errors
 /// When there is nothing that can be run, or it was cancelled.
 pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
-    let (plan, engine) = match &args.from.descriptor {
+    let (plan, around) = match &args.from.descriptor {
         None => (plan_of_command(&args)?, None),
         Some(_) => of_descriptor(&args, &cx).await?,
     };
@@ -67,10 +65,9 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
         merged: args.merged_file(),
         cx: &cx,
     };
-    let suite_run = match (&plan.work, &engine) {
-        (Work::Image { image, command }, Some((target, key))) => {
-            let suite =
-                Containers::prepare(target, key, image, &plan, command, args.structured(), &cx).await?;
+    let suite_run = match (&plan.work, &around) {
+        (Work::Image { image, command }, Some(around)) => {
+            let suite = Containers::prepare(around, image, &plan, command, args.structured(), &cx).await?;
             tracing::info!("the suite runs in {} of its image", suite.directory());
             let folder = suite.folder().map_err(PlanError::Merge)?;
             tested.by(&suite, &folder).await?
@@ -110,10 +107,7 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
     Ok(report)
 }
 
-/// The engine beside a service, and whose it is.
-type Beside = (DockerTarget, ServiceKey);
-
-async fn of_descriptor(args: &Args, cx: &Context) -> Result<(Plan, Option<Beside>), Fault> {
+async fn of_descriptor(args: &Args, cx: &Context) -> Result<(Plan, Option<Around>), Fault> {
     let from = &args.from;
     let environment = from.required_environment()?.clone();
     let service = from.service_name();
@@ -127,8 +121,8 @@ async fn of_descriptor(args: &Args, cx: &Context) -> Result<(Plan, Option<Beside
         parsed = parsed.for_service(service);
     }
     let descriptor = parsed.resolve(&environment)?;
-    let (surroundings, engine) = surroundings(args, cx).await?;
-    let plan = plan_of_descriptor(&descriptor, environment.as_str(), args, &surroundings);
+    let around = Around::of(from, cx).await?;
+    let plan = plan_of_descriptor(&descriptor, environment.as_str(), args, around.as_ref());
     let plan = plan.map_err(|error| {
         let (code, path) = match &error {
             PlanError::Image { .. } => ("unsupported-suite", "regression.image"),
@@ -140,41 +134,7 @@ async fn of_descriptor(args: &Args, cx: &Context) -> Result<(Plan, Option<Beside
         let diagnostic = Diagnostic::error(code, error.to_string()).at(&source, span, "this suite");
         Fault::from(error).diagnostics([diagnostic].into_iter().collect())
     })?;
-    Ok((plan, engine))
-}
-
-/// What the configuration says, where there is one.
-async fn surroundings(args: &Args, cx: &Context) -> Result<(Surroundings, Option<Beside>), Fault> {
-    let Some(source) = args.from.config(cx).await? else {
-        return Ok(Default::default());
-    };
-    let (config, diagnostics) = pilotage_config::parse(&source);
-    let Some(config): Option<Config> = config.filter(|_| !diagnostics.has_errors()) else {
-        return Err(diagnostics.into());
-    };
-    let name = args.from.required_environment()?;
-    let service = args.from.service_name().ok_or(PlanError::NoService)?;
-    let environment = config
-        .environment(name)
-        .ok_or_else(|| PlanError::NoEnvironment(name.to_string()))?;
-    let engine = match config.target_of(name, &service).1 {
-        Target::Docker(target) => {
-            let key = ServiceKey {
-                project: config.project.clone(),
-                environment: name.clone(),
-                service: service.clone(),
-            };
-            Some((target.clone(), key))
-        }
-        Target::Process(_) | Target::Kubernetes(_) | Target::Command(_) => None,
-    };
-    let surroundings = Surroundings {
-        front_door: front_door(&config, name, &service),
-        allow: Some(environment.allow.clone()),
-        images: engine.is_some(),
-        project: Some(config.project.to_string()),
-    };
-    Ok((surroundings, engine))
+    Ok((plan, around))
 }
 
 /// The list, as it is today.

@@ -78,12 +78,6 @@ pub enum PlanError {
     /// A version to expect, and nobody to say it.
     #[error("no request of the descriptor says its version, so --expect-version cannot be proved")]
     NoVersion,
-    /// A configuration, and not the name its targets are found by.
-    #[error("--config needs the name of the service to find its target")]
-    NoService,
-    /// The environment is not in the configuration.
-    #[error("the configuration has no environment `{0}`")]
-    NoEnvironment(String),
     /// A CA file of no use.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -94,13 +88,9 @@ impl Classify for PlanError {
         match self {
             Self::Request { .. } => Class::Invalid,
             Self::NotGranted { .. } => Class::Refused,
-            Self::Url { .. }
-            | Self::NoPort { .. }
-            | Self::NoPlace(_)
-            | Self::NoVersion
-            | Self::NoService
-            | Self::NoEnvironment(_)
-            | Self::Http(_) => Class::Usage,
+            Self::Url { .. } | Self::NoPort { .. } | Self::NoPlace(_) | Self::NoVersion | Self::Http(_) => {
+                Class::Usage
+            }
         }
     }
 
@@ -109,12 +99,11 @@ impl Classify for PlanError {
             Self::NoPlace(NoPlace { port }) => vec![format!("say it: --address {port}=HOST:PORT")],
             Self::NoPort { .. } => vec!["--address takes the names of the descriptor's `ports`".to_owned()],
             Self::NoVersion => vec!["give a request `version: {json: $.version}`".to_owned()],
-            Self::NoService => vec!["give --service NAME".to_owned()],
             Self::NotGranted { url, .. } => vec![format!(
                 "remove the request, or let the config branch grant it: `allow: {{urls: [\"{}\"]}}`",
                 printable(url)
             )],
-            Self::Url { .. } | Self::Request { .. } | Self::NoEnvironment(_) | Self::Http(_) => Vec::new(),
+            Self::Url { .. } | Self::Request { .. } | Self::Http(_) => Vec::new(),
         }
     }
 }

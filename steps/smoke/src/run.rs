@@ -1,14 +1,12 @@
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use pilotage_check::{HttpAnswer, NoAnswer, Observation};
-use pilotage_config::{Allow, Config};
 use pilotage_descriptor::{Descriptor, Diagnostic, Parsed, Source};
 use pilotage_outcome::{CheckOutcome, CheckResult, Fault, StepReport};
-use pilotage_place::front_door;
+use pilotage_place::Around;
 use pilotage_probe::{HttpSettings, Probe, Prober, Question};
 use pilotage_step::{CancelReason, Context, DescriptorArgs};
 use serde_json::{Value, json};
@@ -73,32 +71,11 @@ async fn of_descriptor(from: &DescriptorArgs, request: &Request, cx: &Context) -
         parsed = parsed.for_service(service);
     }
     let descriptor: Descriptor = parsed.resolve(&environment)?;
-    let (door, allow) = surroundings(from, cx).await?;
-    plan_of_descriptor(&descriptor, places, door, allow.as_ref(), request)
+    let around = Around::of(from, cx).await?;
+    let door = around.as_ref().and_then(|around| around.front_door);
+    let allow = around.as_ref().map(|around| &around.allow);
+    plan_of_descriptor(&descriptor, places, door, allow, request)
         .map_err(|error| placed(error, &source, &parsed, &environment))
-}
-
-/// Where users' requests arrive and what the environment grants, where the configuration says so.
-async fn surroundings(
-    from: &DescriptorArgs,
-    cx: &Context,
-) -> Result<(Option<SocketAddr>, Option<Allow>), Fault> {
-    let Some(source) = from.config(cx).await? else {
-        return Ok((None, None));
-    };
-    let (config, diagnostics) = pilotage_config::parse(&source);
-    let Some(config): Option<Config> = config.filter(|_| !diagnostics.has_errors()) else {
-        return Err(diagnostics.into());
-    };
-    let name = from.required_environment()?;
-    let service = from.service_name().ok_or(PlanError::NoService)?;
-    let environment = config
-        .environment(name)
-        .ok_or_else(|| PlanError::NoEnvironment(name.to_string()))?;
-    Ok((
-        front_door(&config, name, &service),
-        Some(environment.allow.clone()),
-    ))
 }
 
 /// The error, with the place of the request it is about.

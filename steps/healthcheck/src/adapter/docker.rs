@@ -2,29 +2,11 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use pilotage_check::{Expectation, NoAnswer, Observation, judge};
-use pilotage_config::{Config, DockerTarget, Target};
+use pilotage_config::Target;
 use pilotage_engine::{Engine, EngineError};
-use pilotage_name::{EnvironmentName, ServiceKey, ServiceName};
+use pilotage_name::ServiceKey;
+use pilotage_place::Around;
 use tokio::time::Instant;
-
-/// The target in whose containers commands can be run, and whose they are; none where the service runs elsewhere.
-pub(crate) fn instances_of(
-    config: &Config,
-    environment: &EnvironmentName,
-    service: &ServiceName,
-) -> Option<(DockerTarget, ServiceKey)> {
-    match config.target_of(environment, service).1 {
-        Target::Docker(target) => Some((
-            target.clone(),
-            ServiceKey {
-                project: config.project.clone(),
-                environment: environment.clone(),
-                service: service.clone(),
-            },
-        )),
-        Target::Process(_) | Target::Kubernetes(_) | Target::Command(_) => None,
-    }
-}
 
 /// The containers that serve, found by their labels at each try.
 #[derive(Debug)]
@@ -34,13 +16,22 @@ pub(crate) struct Instances {
 }
 
 impl Instances {
-    /// Those of a service.
+    /// Whether a service runs in containers that can be entered.
+    pub(crate) fn are_in(around: &Around) -> bool {
+        matches!(around.target, Target::Docker(_))
+    }
+
+    /// Those of a service; nothing where it does not run in any.
     ///
     /// # Errors
     /// When the engine does not answer.
-    pub(crate) async fn connect(target: &DockerTarget, key: ServiceKey) -> Result<Self, EngineError> {
+    pub(crate) async fn connect(around: &Around) -> Result<Option<Self>, EngineError> {
+        let Target::Docker(target) = &around.target else {
+            return Ok(None);
+        };
         let engine = Engine::connect(target).await?;
-        Ok(Self { engine, key })
+        let key = around.key.clone();
+        Ok(Some(Self { engine, key }))
     }
 
     /// Runs a command in each, and tells the one that is not well, if there is one.

@@ -3,13 +3,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use pilotage_clock::Clock;
-use pilotage_config::DockerTarget;
+use pilotage_config::Target;
 use pilotage_descriptor::{Image, SecretSource};
 use pilotage_engine::{
     Engine, EngineError, Halt, Images, OneOff, Pipe, Registries, Running, label, network_of, service_of,
 };
-use pilotage_name::ServiceKey;
 use pilotage_outcome::{Class, Classify};
+use pilotage_place::Around;
 use pilotage_secret::{Redactor, Secret};
 use pilotage_step::{Cancel, Context};
 use tempfile::TempDir;
@@ -46,19 +46,26 @@ pub(crate) struct Containers {
 }
 
 impl Containers {
+    /// Whether images can be run beside a service.
+    pub(crate) fn are_in(around: &Around) -> bool {
+        matches!(around.target, Target::Docker(_))
+    }
+
     /// Makes sure of the image, so that a run does not wait for a registry.
     ///
     /// # Errors
     /// When the engine or the image cannot be had.
     pub(crate) async fn prepare(
-        target: &DockerTarget,
-        key: &ServiceKey,
+        around: &Around,
         image: &Image,
         plan: &Plan,
         command: &[String],
         structured: bool,
         cx: &Context,
     ) -> Result<Self, ContainersError> {
+        let (Target::Docker(target), key) = (&around.target, &around.key) else {
+            return Err(ContainersError::NoEngine);
+        };
         let variable = |name: &str| cx.env.get(name).map(str::to_owned);
         let registries = Registries::of(target, variable, &cx.redactor);
         let engine = Engine::connect(target).await?;
@@ -229,6 +236,9 @@ impl Suite for Containers {
 /// Why a suite's container cannot be prepared.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ContainersError {
+    /// The service runs beside no engine.
+    #[error("the service's target runs no images")]
+    NoEngine,
     /// The engine, or the image.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -241,6 +251,7 @@ impl Classify for ContainersError {
     fn class(&self) -> Class {
         match self {
             Self::Engine(error) => error.class(),
+            Self::NoEngine => Class::Invalid,
             Self::Folder(_) => Class::Unavailable,
         }
     }
@@ -248,7 +259,7 @@ impl Classify for ContainersError {
     fn help(&self) -> Vec<String> {
         match self {
             Self::Engine(error) => error.help(),
-            Self::Folder(_) => Vec::new(),
+            Self::NoEngine | Self::Folder(_) => Vec::new(),
         }
     }
 }
