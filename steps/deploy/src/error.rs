@@ -85,6 +85,14 @@ pub enum TargetError {
         /// Which.
         instance: crate::live::InstanceId,
     },
+    /// The front door's address is not to be had.
+    #[error("the front door cannot listen on {listen}")]
+    FrontAddress {
+        /// Which.
+        listen: std::net::SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// The front door does not do what it should.
     #[error("the front door {reason}")]
     Front {
@@ -125,6 +133,7 @@ impl Classify for TargetError {
             | Self::Spawn { .. }
             | Self::Instance { .. }
             | Self::Ended { .. }
+            | Self::FrontAddress { .. }
             | Self::Front { .. }
             | Self::Immortal { .. } => Class::Unavailable,
             Self::Placeholder { .. } | Self::NoImage => Class::Invalid,
@@ -148,7 +157,7 @@ impl Classify for TargetError {
             Self::Spawn { .. } => {
                 "correct `command` of the target in pilotage.yaml, or make the artifact executable"
             }
-            Self::Front { reason } if reason.contains("cannot listen on") => {
+            Self::FrontAddress { .. } => {
                 "free the address, or change `listen` of the target in pilotage.yaml"
             }
             Self::NoImage => "write for example `image: registry.example.com/shop`",

@@ -9,6 +9,7 @@ pub mod adapter;
 mod args;
 pub mod capability;
 pub mod desired;
+mod down;
 pub mod error;
 pub mod fingerprint;
 mod front_door;

@@ -30,7 +30,7 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
             .operations
             .iter()
             .filter(|planned| planned.operation.changes())
-            .map(|planned| change(planned.operation).detail(planned.why.clone()))
+            .map(|one| planned(one.operation).detail(one.why.clone()))
             .collect();
         report.summary = match self.plan.is_empty() {
             true => "nothing to do".to_owned(),
@@ -102,17 +102,28 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
 
 /// One effect that was had.
 pub(super) fn change(operation: Operation) -> Change {
-    let (action, subject) = match operation {
-        Operation::Mark { fence } => ("marked", format!("fence {fence}")),
-        Operation::OpenFront => ("started", "the front door".to_owned()),
-        Operation::Prepare { instance } => ("prepared", format!("instance {instance}")),
-        Operation::Start { instance } => ("started", format!("instance {instance}")),
-        Operation::Prove { instance } => ("proved", format!("instance {instance}")),
-        Operation::Switch { instance } => ("switched", format!("to instance {instance}")),
-        Operation::Verify { instance } => ("verified", format!("instance {instance}")),
-        Operation::Stop { instance, .. } => ("stopped", format!("instance {instance}")),
-        Operation::Remove { instance } => ("removed", format!("instance {instance}")),
-        Operation::Withdraw => ("freed", "the routes".to_owned()),
-    };
-    Change::new(action, subject)
+    let (_, had, subject) = words(operation);
+    Change::new(had, subject)
+}
+
+/// One effect that is planned and was not had.
+fn planned(operation: Operation) -> Change {
+    let (planned, _, subject) = words(operation);
+    Change::new(format!("would {planned}"), subject)
+}
+
+/// An effect as it is planned, as it was had, and on what.
+fn words(operation: Operation) -> (&'static str, &'static str, String) {
+    match operation {
+        Operation::Mark { fence } => ("mark", "marked", format!("fence {fence}")),
+        Operation::OpenFront => ("start", "started", "the front door".to_owned()),
+        Operation::Prepare { instance } => ("prepare", "prepared", format!("instance {instance}")),
+        Operation::Start { instance } => ("start", "started", format!("instance {instance}")),
+        Operation::Prove { instance } => ("prove", "proved", format!("instance {instance}")),
+        Operation::Switch { instance } => ("switch", "switched", format!("to instance {instance}")),
+        Operation::Verify { instance } => ("verify", "verified", format!("instance {instance}")),
+        Operation::Stop { instance, .. } => ("stop", "stopped", format!("instance {instance}")),
+        Operation::Remove { instance } => ("remove", "removed", format!("instance {instance}")),
+        Operation::Withdraw => ("free", "freed", "the routes".to_owned()),
+    }
 }

@@ -665,11 +665,14 @@ fn a_full_disk_and_a_taken_front_door_leave_everything_as_it_was() {
     {
         let _held = std::net::TcpListener::bind(world.listen).unwrap();
         let taken = world.deploy(&["--fence", "1"]).expect(4);
-        let because = format!(
-            "cannot listen on {}, because: Address already in use",
-            world.listen
-        );
-        assert!(taken.says(&because), "{}", taken.stderr);
+        let listen = format!("the front door cannot listen on {}", world.listen);
+        for said in [
+            listen.as_str(),
+            "Address already in use",
+            "or change `listen` of the target",
+        ] {
+            assert!(taken.says(said), "{said}: {}", taken.stderr);
+        }
         assert!(!taken.says("\\n"), "it is one line of text: {}", taken.stderr);
         assert_eq!(taken.effects(), "none");
     }

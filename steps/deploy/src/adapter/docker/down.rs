@@ -6,11 +6,12 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 use pilotage_clock::Clock;
 use pilotage_config::DockerTarget;
 use pilotage_name::{ProjectName, ServiceKey};
-use pilotage_outcome::{Change, Effects, Fault, StepReport};
+use pilotage_outcome::{Fault, StepReport};
 
 use super::label;
 use super::service::DockerService;
 use crate::desired::Labels;
+use crate::down::Down;
 use crate::error::TargetError;
 use crate::live::State;
 use pilotage_engine::Engine;
@@ -27,7 +28,7 @@ pub async fn down(
     dry_run: bool,
 ) -> Result<StepReport, Fault> {
     let engine = Engine::connect(target).await.map_err(TargetError::from)?;
-    let mut report = StepReport::passed();
+    let mut down = Down::new(dry_run);
     for key in services(&engine, project).await? {
         let service = DockerService::on(
             engine.clone(),
@@ -51,23 +52,14 @@ pub async fn down(
             if !dry_run {
                 service.halt(&container, container.stop_timeout).await?;
             }
-            report = report.change(Change::new("stopped", format!("{key} instance {id}")));
+            down.stopped(format!("{key} instance {id}"));
         }
         if !dry_run {
             service.withdraw().await?;
             service.let_go().await;
         }
     }
-    let stopped = report.changes.len();
-    if stopped > 0 && !dry_run {
-        report = report.effects(Effects::Complete);
-    }
-    report.summary = match stopped {
-        0 => "nothing runs".to_owned(),
-        count => format!("{count} stopped"),
-    };
-    let text = format!("{}\n", report.summary);
-    Ok(report.text(text))
+    Ok(down.report())
 }
 
 /// The services of a project that have containers there.

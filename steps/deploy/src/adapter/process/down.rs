@@ -8,13 +8,14 @@ use futures::future::{join_all, try_join_all};
 use pilotage_clock::Clock;
 use pilotage_config::ProcessTarget;
 use pilotage_name::ServiceKey;
-use pilotage_outcome::{Change, Effects, Fault, StepReport};
+use pilotage_outcome::{Effects, Fault, StepReport};
 use rustix::process::Signal;
 
 use super::front::end_front;
 use super::service::ProcessService;
 use super::{KILL, processes};
 use crate::desired::Labels;
+use crate::down::Down;
 use crate::error::TargetError;
 use crate::front_door::{Ask, ask};
 use crate::live::{InstanceId, State};
@@ -26,7 +27,7 @@ use crate::port::Target;
 /// When something does not stop.
 pub async fn down(target: &ProcessTarget, clock: &Clock, dry_run: bool) -> Result<StepReport, Fault> {
     let state = std::path::absolute(&target.state).map_err(TargetError::io("find", &target.state))?;
-    let mut report = StepReport::passed();
+    let mut down = Down::new(dry_run);
     // All at the same time: each ends within its own grace, and one that does not end keeps no other from ending.
     let keys = services(&state)?;
     let stopping = keys.iter().map(|key| async move {
@@ -38,7 +39,7 @@ pub async fn down(target: &ProcessTarget, clock: &Clock, dry_run: bool) -> Resul
         match stopped {
             Ok(ids) => {
                 for id in ids {
-                    report = report.change(Change::new("stopped", format!("{key} instance {id}")));
+                    down.stopped(format!("{key} instance {id}"));
                 }
             }
             Err(error) => {
@@ -50,7 +51,7 @@ pub async fn down(target: &ProcessTarget, clock: &Clock, dry_run: bool) -> Resul
         if !dry_run {
             end_front(&state).await?;
         }
-        report = report.change(Change::new("stopped", "the front door"));
+        down.stopped("the front door");
     }
     if !dry_run {
         end_strays(&state).await;
@@ -58,16 +59,7 @@ pub async fn down(target: &ProcessTarget, clock: &Clock, dry_run: bool) -> Resul
     if let Some(error) = trouble {
         return Err(Fault::from(error).effects(if dry_run { Effects::None } else { Effects::Partial }));
     }
-    let stopped = report.changes.len();
-    if stopped > 0 && !dry_run {
-        report = report.effects(Effects::Complete);
-    }
-    report.summary = match stopped {
-        0 => "nothing runs".to_owned(),
-        count => format!("{count} stopped"),
-    };
-    let text = format!("{}\n", report.summary);
-    Ok(report.text(text))
+    Ok(down.report())
 }
 
 impl ProcessService {

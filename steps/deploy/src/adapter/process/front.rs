@@ -49,8 +49,12 @@ impl ProcessService {
             if let Some(how) = processes::reap(pid) {
                 // Another deploy may have been faster; then that one answers, or is about to.
                 if !matches!(self.front_is_coming(), Ok(true)) {
-                    return Err(TargetError::Front {
-                        reason: format!("on {listen} ended {how}: {}", last_words(&log, since)),
+                    // What it said is for people; why it could not listen is asked for again.
+                    return Err(match std::net::TcpListener::bind(listen) {
+                        Err(source) => TargetError::FrontAddress { listen, source },
+                        Ok(_) => TargetError::Front {
+                            reason: format!("on {listen} ended {how}: {}", last_words(&log, since)),
+                        },
                     });
                 }
             }
