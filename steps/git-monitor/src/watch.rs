@@ -168,11 +168,10 @@ impl Watch {
         let here = format!("{environment}/");
         self.closed
             .retain(|key| !key.starts_with(&here) || open.iter().any(|(_, outbox)| outbox.key == *key));
-        let mut open = open;
-        open.retain(|(service, outbox)| {
-            !self.closed.contains(&outbox.key)
-                && !self.tries.is_hopeless(environment, service, &outbox.commit)
-        });
+        let (hopeless, open): (Vec<_>, Vec<_>) = open
+            .into_iter()
+            .filter(|(_, outbox)| !self.closed.contains(&outbox.key))
+            .partition(|(service, outbox)| self.tries.is_hopeless(environment, service, &outbox.commit));
         if open.is_empty() || monitor.environment.frozen.is_some() {
             return Ok(false);
         }
@@ -223,13 +222,14 @@ impl Watch {
                 }
             }
         }
-        let open: Vec<(ServiceName, CommitId)> = due
+        let tried: Vec<(ServiceName, CommitId)> = due
             .iter()
             .map(|(service, outbox)| (service.clone(), outbox.commit.clone()))
             .collect();
-        self.tries.keep(environment, &open);
+        self.tries.keep(environment, &tried);
         due.retain(|(service, outbox)| {
             let telling = self.telling(environment, service, outbox.at);
+            .chain(&hopeless)
             !self.trigger.runs(environment, service, &outbox.commit)
                 && self.tries.due(environment, service, &outbox.commit, now)
                 && !self.is_anothers(&monitor, &telling, now)

@@ -340,3 +340,29 @@ fn a_command_is_told_by_its_environment_and_by_nothing_else() {
     }
     assert!(world.asked("pilotage-release").is_empty());
 }
+
+#[test]
+fn what_is_hopeless_is_not_tried_again_while_another_service_is_on_its_way() {
+    let world = World::new();
+    world.stand_in(
+        "pilotage-release",
+        "case \"$*\" in *'--service shop'*) exit 3 ;; *) exit 4 ;; esac",
+    );
+    let running = world.run();
+    world.wait_asked("pilotage-release", 2);
+    for (number, version) in ["1.0.0", "1.1.0", "1.2.0"].iter().enumerate() {
+        world.push("qa", "ana", "cart", &service(version));
+        world.wait_until("cart is tried", || {
+            let asked = world.asked("pilotage-release");
+            asked
+                .iter()
+                .filter(|line| line.contains("--service cart"))
+                .count()
+                > number
+        });
+    }
+    let _ = stopped(running);
+    let asked = world.asked("pilotage-release");
+    let shop = asked.iter().filter(|line| line.contains("--service shop"));
+    assert_eq!(shop.count(), 2, "once in qa and once in prod: {asked:?}");
+}
