@@ -15,8 +15,9 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 /// Crates of the domain: no runtime, network, clock or environment may be reachable from them.
-const PURE: [&str; 11] = [
+const PURE: [&str; 12] = [
     "pilotage-check",
+    "pilotage-command-line",
     "pilotage-config",
     "pilotage-descriptor",
     "pilotage-diagnostic",

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use pilotage_clock::Clock;
+use pilotage_command_line::CommandLines;
 use pilotage_gitrepo::{Error, Limits, Remote, RemoteUrl, SshSettings};
 use pilotage_http::{Credentials, HttpSettings, Proxies};
 use pilotage_outcome::Fault;
@@ -90,6 +91,16 @@ impl Access {
             ledger_key: cx.secret("LEDGER_KEY")?,
             clock: cx.clock.clone(),
         })
+    }
+
+    /// The commands about this repository that messages tell people to type, wherever they are.
+    #[must_use]
+    pub fn command_lines(&self) -> CommandLines {
+        let address = match self.url.path().map(std::path::absolute) {
+            Some(Ok(path)) => path.display().to_string(),
+            Some(Err(_)) | None => self.url.to_string(),
+        };
+        CommandLines::new(address, self.config_branch.clone())
     }
 
     /// Prepares to reach the repository; nothing is asked yet.

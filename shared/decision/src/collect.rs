@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use pilotage_command_line::CommandLines;
 use pilotage_diagnostic::Diagnostics;
 use pilotage_gate::{Asked, Change, Decision, Evidence, Seen, Storm, decide};
 use pilotage_gitrepo::Repository;
@@ -28,6 +29,8 @@ pub struct Question<'a> {
     pub commit: &'a CommitId,
     /// What the ledger knows.
     pub past: &'a EnvironmentPast,
+    /// The commands that people are told to type.
+    pub commands: &'a CommandLines,
     /// The wall time of the question.
     pub now: Timestamp,
 }
@@ -66,7 +69,7 @@ impl Question<'_> {
         let mut decided = Vec::with_capacity(asked.len());
         for ((service, resolved), commits) in asked.into_iter().zip(brought) {
             let evidence = self.evidence(service, &resolved, &commits, &keyring, storm)?;
-            let decision = decide(&self.sight.config, evidence, self.now);
+            let decision = decide(&self.sight.config, evidence, self.commands, self.now);
             decided.push(Decided { decision, resolved });
         }
         Ok(decided)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pilotage_command_line::CommandLines;
 use pilotage_config::{First, Mode};
 use pilotage_gate::{Decision, FirstSight, History, Verdict, brought_by};
 use pilotage_gitrepo::{Cache, Listing, Remote, RemoteUrl, SigningKey, TrustedKeys};
@@ -10,7 +11,7 @@ use pilotage_ledger::{
     Accepted, AppendTick, EnvironmentRecord, Holder, Ledger, LinuxMachine, Monitor, NewTick, Outbox,
     OutboxState, ServiceRecord,
 };
-use pilotage_name::{CommitId, EnvironmentName, ServiceName};
+use pilotage_name::{CommitId, CommitPrefix, EnvironmentName, ServiceName};
 use serde_json::Value;
 
 use crate::access::Access;
@@ -143,6 +144,14 @@ impl Desk {
         &self.cache
     }
 
+    /// The commit that somebody asked for, where they did.
+    ///
+    /// # Errors
+    /// The digits that were given mean no commit here, or several.
+    pub fn asked(&self, commit: Option<&CommitPrefix>) -> Result<Option<CommitId>, Error> {
+        Ok(commit.map(|commit| self.cache.resolve(commit)).transpose()?)
+    }
+
     /// The ref patterns that show whether policy or an environment's tip moved.
     #[must_use]
     pub fn patterns(&self) -> Vec<String> {
@@ -153,6 +162,12 @@ impl Desk {
     #[must_use]
     pub fn now(&self) -> jiff::Timestamp {
         self.access.clock.now()
+    }
+
+    /// The commands about this repository that messages tell people to type.
+    #[must_use]
+    pub fn command_lines(&self) -> CommandLines {
+        self.access.command_lines()
     }
 
     /// The repository.
@@ -270,6 +285,7 @@ impl Desk {
             environment,
             commit,
             past: &past,
+            commands: &self.command_lines(),
             now: self.access.clock.now(),
         };
         Ok((question.decide(services)?, monitor))

@@ -1,5 +1,6 @@
 //! Why nothing is decided in an environment, and what goes on from there. Pure.
 
+use pilotage_command_line::CommandLines;
 use pilotage_config::Environment;
 use pilotage_ledger::EnvironmentRecord;
 use pilotage_name::CommitId;
@@ -16,13 +17,13 @@ pub struct Still {
 impl Still {
     /// What the record knows of an environment whose branch is at `tip` now; none where nothing stands still.
     #[must_use]
-    pub fn of(environment: &Environment, record: &EnvironmentRecord, tip: Option<&CommitId>) -> Option<Self> {
+    pub fn of(
+        environment: &Environment,
+        record: &EnvironmentRecord,
+        tip: Option<&CommitId>,
+        commands: &CommandLines,
+    ) -> Option<Self> {
         let (name, branch) = (&environment.name, &environment.branch);
-        let accept = |tip: &str| {
-            format!(
-                "`pilotage-git-monitor accept --repo … --env {name} --commit {tip} --by 'Name <mail>' --reason …`"
-            )
-        };
         let frozen = record.frozen.as_ref();
         let since = frozen.map(|frozen| format!(" since {}", frozen.since.strftime("%Y-%m-%d %H:%M:%S UTC")));
         let since = since.unwrap_or_default();
@@ -36,13 +37,14 @@ impl Still {
                     "{name} is frozen{since}: its branch `{branch}` is gone; what runs keeps running"
                 ),
                 needs: format!(
-                    "the branch back, for example `git push … {seen}:refs/heads/{branch}`, and then {}",
-                    accept("TIP")
+                    "the branch back, and then a person who accepts it: `{}`, `{}`",
+                    commands.put_back(branch, seen),
+                    commands.accept(name, seen)
                 ),
             }),
             (Some(tip), _, Some(frozen)) => Some(Self {
                 why: format!("{name} is frozen{since}: {}", frozen.reason),
-                needs: accept(tip.as_str()),
+                needs: format!("a person who looked at it: `{}`", commands.accept(name, tip)),
             }),
             (Some(_), _, None) => None,
         }
@@ -64,7 +66,13 @@ mod tests {
                     environments: {qa: {target: box, branch: testing}}\n";
         let source = pilotage_diagnostic::Source::new("pilotage.yaml", text);
         let config = pilotage_config::parse(&source).0.unwrap();
-        Still::of(config.environment(&"qa".parse().unwrap()).unwrap(), record, tip)
+        let commands = CommandLines::new("/srv/env.git", "main");
+        Still::of(
+            config.environment(&"qa".parse().unwrap()).unwrap(),
+            record,
+            tip,
+            &commands,
+        )
     }
 
     #[test]
@@ -87,16 +95,18 @@ mod tests {
             "qa is frozen since 2026-01-02 03:04:05 UTC: the branch was rewritten"
         );
         assert!(
-            rewritten
-                .needs
-                .contains(&format!("--env qa --commit {} ", commit('b'))),
+            rewritten.needs.contains(&format!(
+                "accept --repo /srv/env.git --env qa --commit {} ",
+                commit('b')
+            )),
             "{rewritten:?}"
         );
         let gone = still(&record, None).unwrap();
         assert!(
-            gone.needs
-                .contains(&format!("{}:refs/heads/testing", commit('a')))
-                && gone.needs.contains("accept"),
+            gone.needs.contains(&format!(
+                "git push --force /srv/env.git {}:refs/heads/testing`",
+                commit('a')
+            )) && gone.needs.contains(&format!("--commit {} ", commit('a'))),
             "{gone:?}"
         );
     }

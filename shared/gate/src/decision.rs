@@ -1,4 +1,5 @@
 use jiff::Timestamp;
+use pilotage_command_line::CommandLines;
 use pilotage_config::Config;
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 use schemars::JsonSchema;
@@ -169,15 +170,17 @@ fn decides(verdict: Verdict, answer: Answer) -> bool {
     )
 }
 
-/// Asks every gate about the evidence, under the policy of the config branch, at the time `now`.
+/// Asks every gate about the evidence, under the policy of the config branch, at the time `now`. `commands` are those
+/// that people are told to type.
 ///
 /// All gates are asked even when one has refused already, so that a person mends everything in one go. Where there is
 /// nothing to release there is nothing to refuse; then a skip counts, then a refusal, and a wait comes last.
 #[must_use]
-pub fn decide(config: &Config, evidence: Evidence, now: Timestamp) -> Decision {
+pub fn decide(config: &Config, evidence: Evidence, commands: &CommandLines, now: Timestamp) -> Decision {
     let case = gates::Case {
         config,
         evidence: &evidence,
+        commands,
         now,
     };
     let results: Vec<GateResult> = gates::ALL.iter().filter_map(|gate| gate(&case)).collect();

@@ -1,6 +1,7 @@
 //! What `decide` says, gate by gate and together. Each test changes one thing of a push that is otherwise accepted.
 
 use jiff::Timestamp;
+use pilotage_command_line::CommandLines;
 use pilotage_config::{Config, Proof};
 use pilotage_diagnostic::Source;
 use proptest::prelude::*;
@@ -8,7 +9,7 @@ use proptest::prelude::*;
 use crate::gates::testing::change;
 use crate::{
     Answer, Asked, Carried, Decision, Evidence, FirstSight, Held, History, Seen, SignatureSeen, Storm,
-    Verdict, decide,
+    Verdict,
 };
 
 const POLICY: &str = "
@@ -77,6 +78,11 @@ fn push(environment: &str) -> Evidence {
         announced: None,
         unreadable: None,
     }
+}
+
+fn decide(config: &Config, evidence: Evidence, now: Timestamp) -> Decision {
+    let commands = CommandLines::new("https://git.example.com/env.git", "main");
+    crate::decide(config, evidence, &commands, now)
 }
 
 fn decided(evidence: Evidence) -> Decision {
@@ -391,7 +397,16 @@ fn a_rewritten_branch_waits_until_exactly_it_is_accepted() {
     evidence.history = rewritten(None);
     let decision = decided(evidence.clone());
     assert_eq!(decision.verdict, Verdict::Wait);
-    assert!(gate(&decision, "history").satisfy[0].contains("pilotage-git-monitor accept --env qa"));
+    let satisfy = &gate(&decision, "history").satisfy[0];
+    let (tip, was) = (seen(9, "").commit, seen(6, "").commit);
+    for command in [
+        format!(
+            "`pilotage-git-monitor accept --repo https://git.example.com/env.git --env qa --commit {tip} --by "
+        ),
+        format!("`git push --force https://git.example.com/env.git {was}:refs/heads/qa`"),
+    ] {
+        assert!(satisfy.contains(&command), "{satisfy}");
+    }
     evidence.history = rewritten(Some("history cleaned after a leak (ana)"));
     assert_eq!(decided(evidence).verdict, Verdict::Accept);
 }

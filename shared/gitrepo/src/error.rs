@@ -1,4 +1,4 @@
-use pilotage_name::CommitId;
+use pilotage_name::{CommitId, CommitPrefix};
 
 use crate::RefName;
 
@@ -106,6 +106,20 @@ pub enum Error {
     NoCommit {
         /// What was looked for.
         id: CommitId,
+    },
+    /// No commit in the repository begins like this.
+    #[error("no commit in the repository begins with {prefix}")]
+    NoSuchPrefix {
+        /// What was looked for.
+        prefix: CommitPrefix,
+    },
+    /// Several commits begin like this.
+    #[error("several commits begin with {prefix}")]
+    Ambiguous {
+        /// What was looked for.
+        prefix: CommitPrefix,
+        /// What there is, one a line: the commits with their subjects.
+        candidates: String,
     },
     /// The listing holds none of the refs asked for. Never to be read as "they were deleted".
     #[error("{url} lists none of {patterns}")]
@@ -266,6 +280,8 @@ impl Error {
             | Self::NoSshKey { .. }
             | Self::SshKey { .. }
             | Self::KnownHosts { .. }
+            | Self::NoSuchPrefix { .. }
+            | Self::Ambiguous { .. }
             | Self::Twice { .. }
             | Self::Signing { .. } => Class::Usage,
             Self::Locked { .. } | Self::Disk { .. } | Self::Git { .. } => Class::Local,
@@ -287,6 +303,8 @@ impl Error {
             | Self::HostRefused { .. }
             | Self::NoRepository { .. }
             | Self::NoCommit { .. }
+            | Self::NoSuchPrefix { .. }
+            | Self::Ambiguous { .. }
             | Self::EmptyListing { .. }
             | Self::NotGit { .. }
             | Self::TooLarge { .. }
@@ -332,6 +350,10 @@ impl Error {
             Self::NoRepository { .. } => Some(
                 "check the address; many servers also answer so when the credentials may not see the repository",
             ),
+            Self::NoSuchPrefix { .. } => Some(
+                "give a commit that was pushed to a branch of the repository; `git rev-parse REVISION` prints one in full",
+            ),
+            Self::Ambiguous { candidates, .. } => Some(candidates),
             Self::NoCommit { .. } => Some("fetch first, or check that the commit was pushed"),
             Self::EmptyListing { .. } => Some(
                 "check the address and the branch names; nothing is taken for deleted because of an empty answer",

@@ -21,6 +21,7 @@ mod ls_refs;
 mod machine;
 mod openpgp;
 mod operation;
+mod prefix;
 mod push;
 mod range;
 mod refs;

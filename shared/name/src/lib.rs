@@ -144,6 +144,41 @@ impl CommitId {
     }
 }
 
+/// So many digits at least tell a commit from others.
+const SHORTEST_PREFIX: usize = 7;
+
+fn check_commit_prefix(text: &str) -> Result<(), NameError> {
+    let hex = text
+        .bytes()
+        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if hex && (SHORTEST_PREFIX..=64).contains(&text.len()) {
+        Ok(())
+    } else {
+        Err(NameError::Grammar {
+            rule: "a commit is named by the first 7 or more of its lower-case hexadecimal digits",
+        })
+    }
+}
+
+text_type!(
+    /// A commit as people give it: its full id, or the first seven or more digits of it.
+    CommitPrefix, check_commit_prefix, pattern "^[0-9a-f]{7,64}$", max 64
+);
+
+impl CommitPrefix {
+    /// The commit, where all of its digits are given.
+    #[must_use]
+    pub fn full(&self) -> Option<CommitId> {
+        self.0.parse().ok()
+    }
+}
+
+impl From<CommitId> for CommitPrefix {
+    fn from(id: CommitId) -> Self {
+        Self(id.0)
+    }
+}
+
 /// One release: the `fence`-th attempt to release `service` in `environment`. Prints as `qa.shop.17`, which is safe in
 /// file names, labels and URLs because no name holds a dot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -257,6 +292,17 @@ mod tests {
         );
         for bad in ["0123", "0123456789ABCDEF0123456789abcdef01234567", "HEAD"] {
             assert!(bad.parse::<CommitId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn people_may_give_the_first_digits_of_a_commit() {
+        let full = "0123456789abcdef0123456789abcdef01234567";
+        let prefix = |text: &str| text.parse::<CommitPrefix>();
+        assert_eq!(prefix(full).unwrap().full().unwrap().as_str(), full);
+        assert_eq!(prefix(&full[..10]).unwrap().full(), None);
+        for bad in ["012345", "HEAD", "0123456789ABC", "012345g", ""] {
+            assert!(prefix(bad).is_err(), "{bad}");
         }
     }
 

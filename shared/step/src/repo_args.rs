@@ -1,7 +1,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use pilotage_name::{CommitId, EnvironmentName, ServiceName};
+use pilotage_name::{CommitPrefix, EnvironmentName, ServiceName};
 use pilotage_outcome::Fault;
 use pilotage_secret::Secret;
 
@@ -21,9 +21,9 @@ pub struct RepoArgs {
     /// The service; several by commas or by giving it again.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub service: Vec<ServiceName>,
-    /// The commit of the environment repository, in full.
+    /// The commit of the environment repository; its first seven or more digits do.
     #[arg(long, value_name = "ID")]
-    pub commit: Option<CommitId>,
+    pub commit: Option<CommitPrefix>,
     /// Where the copy of the repository is kept; it may be deleted at any time.
     #[arg(long, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,

@@ -23,8 +23,8 @@ pub(crate) async fn accept(
     let environment = repo.required_environment()?.clone();
     let mut desk = desk(repo, branch, cx).await?;
     let tip = desk.sight().tip(&environment).map_err(Fault::from)?.clone();
-    if let Some(commit) = &repo.commit
-        && *commit != tip
+    if let Some(commit) = desk.asked(repo.commit.as_ref()).map_err(Fault::from)?
+        && commit != tip
     {
         return Err(Fault::refused(format!(
             "{} is not the tip of {environment} any more: that is {tip}",

@@ -25,6 +25,7 @@ pub(crate) async fn explain(
     let mut desk = desk(repo, branch, cx).await?;
     let repo = repo.clone();
     let (decisions, problems, remarks) = blocking(cx, move || {
+        let commit = desk.asked(repo.commit.as_ref()).map_err(Fault::from)?;
         let environments = match &repo.environment {
             Some(environment) => vec![environment.clone()],
             None => desk.sight().environments(),
@@ -33,6 +34,7 @@ pub(crate) async fn explain(
         let mut problems = Diagnostics::default();
         let mut remarks = Vec::new();
         let mut names = BTreeSet::new();
+        let commands = desk.command_lines();
         for environment in environments {
             let known = desk.sight().config.environment(&environment).cloned();
             let tip = match desk.sight().tip(&environment) {
@@ -46,12 +48,13 @@ pub(crate) async fn explain(
                 let released = desk.ledger().releases(&environment).map_err(fault::of_ledger)?;
                 names.extend(released.into_keys().chain(monitor.services.keys().cloned()));
             }
-            let still = known.and_then(|known| Still::of(&known, &monitor.environment, tip.as_ref()));
+            let still =
+                known.and_then(|known| Still::of(&known, &monitor.environment, tip.as_ref(), &commands));
             if let Some(still) = still {
                 remarks.push(format!("{}; to go on: {}", still.why, still.needs));
             }
             let Some(tip) = tip else { continue };
-            let tip = repo.commit.clone().unwrap_or(tip);
+            let tip = commit.clone().unwrap_or(tip);
             let listed = descriptors::list(desk.cache(), &tip).map_err(Fault::from)?;
             let services: Vec<ServiceName> = if repo.service.is_empty() {
                 listed.found.into_keys().collect()

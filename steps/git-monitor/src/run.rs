@@ -81,10 +81,14 @@ async fn once(
 /// be decided is no verdict.
 fn report(looked: Looked, releases: Vec<CheckResult>) -> StepReport {
     let count = looked.decisions.len();
-    let summary = match count {
-        0 => "nothing new".to_owned(),
-        1 => "1 decision".to_owned(),
-        n => format!("{n} decisions"),
+    let frozen: Vec<String> = looked.frozen.iter().map(ToString::to_string).collect();
+    let stands = format!("nothing is decided in {} while frozen", frozen.join(", "));
+    let summary = match (count, frozen.is_empty()) {
+        (0, true) => "nothing new".to_owned(),
+        (0, false) => stands,
+        (1, true) => "1 decision".to_owned(),
+        (n, true) => format!("{n} decisions"),
+        (n, false) => format!("{n} decided; {stands}"),
     };
     let undecided: Vec<String> = looked
         .undecided

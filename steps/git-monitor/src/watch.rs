@@ -55,6 +55,8 @@ pub(crate) struct Looked {
     pub(crate) started: Vec<Order>,
     /// Releases that could not be started, and why.
     pub(crate) unstarted: Vec<(Order, String)>,
+    /// Environments that are frozen, so that nothing is decided there.
+    pub(crate) frozen: Vec<EnvironmentName>,
     /// Environments that could not be decided; the others were.
     pub(crate) undecided: Vec<(EnvironmentName, Fault)>,
 }
@@ -148,6 +150,9 @@ impl Watch {
         looked.decisions.extend(seen.decisions);
         looked.diagnostics.extend(seen.diagnostics);
         looked.remarks.extend(seen.remarks);
+        if self.known(environment)?.environment.frozen.is_some() {
+            looked.frozen.push(environment.clone());
+        }
         let open = self.release(environment, looked)?;
         let untold = self.tell(environment, looked)?;
         Ok(seen.pending || open || untold)
@@ -224,12 +229,12 @@ impl Watch {
         }
         let tried: Vec<(ServiceName, CommitId)> = due
             .iter()
+            .chain(&hopeless)
             .map(|(service, outbox)| (service.clone(), outbox.commit.clone()))
             .collect();
         self.tries.keep(environment, &tried);
         due.retain(|(service, outbox)| {
             let telling = self.telling(environment, service, outbox.at);
-            .chain(&hopeless)
             !self.trigger.runs(environment, service, &outbox.commit)
                 && self.tries.due(environment, service, &outbox.commit, now)
                 && !self.is_anothers(&monitor, &telling, now)

@@ -383,7 +383,10 @@ fn answer(
         }
         (Verdict::Nothing, Resolved::Absent) => Approval::Nothing(decision.headline()),
         (Verdict::Adopt, _) => Approval::Refused(Box::new(Refusal {
-            satisfy: vec!["`pilotage-git-monitor once` records what runs as adopted".to_owned()],
+            satisfy: vec![format!(
+                "`{}` records what runs as adopted",
+                desk.command_lines().once(&asking.environment)
+            )],
             ..Refusal::of(&decision)
         })),
         (Verdict::Refuse | Verdict::Wait | Verdict::Skip | Verdict::Accept, _) => {

@@ -126,7 +126,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "NAME <EMAIL>", value_parser = person)]
         by: Who,
     },
-    /// Go back to a version that was proved: restore its descriptor by a commit, and release that.
+    /// Go back to a version that was proved, or to what was proved at --commit: restore its descriptor by a commit, and
+    /// release that.
     Rollback {
         #[command(flatten)]
         repo: RepoArgs,

@@ -3,10 +3,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pilotage_command_line::CommandLines;
 use pilotage_decision::Desk;
 use pilotage_decision::fault::of_ledger;
 use pilotage_ledger::{Append, Finished, Lease, LedgerError, Standing, Undone};
-use pilotage_name::CommitId;
+use pilotage_name::{CommitId, CommitPrefix};
 use pilotage_outcome::Fault;
 use pilotage_quantity::Duration;
 use pilotage_retry::{Limits, RetryPolicy, Retryable, Waits, retry};
@@ -21,6 +22,7 @@ const PRESSED: Duration = Duration::from_secs(4);
 #[derive(Clone, Debug)]
 pub struct Records {
     desk: Arc<Mutex<Desk>>,
+    commands: CommandLines,
 }
 
 impl Records {
@@ -28,8 +30,27 @@ impl Records {
     #[must_use]
     pub fn new(desk: Desk) -> Self {
         Self {
+            commands: desk.command_lines(),
             desk: Arc::new(Mutex::new(desk)),
         }
+    }
+
+    /// The commands about the repository that messages tell people to type.
+    #[must_use]
+    pub fn command_lines(&self) -> &CommandLines {
+        &self.commands
+    }
+
+    /// The commit that somebody asked for, where they did.
+    ///
+    /// # Errors
+    /// The digits that were given mean no commit, or several.
+    pub async fn asked(&self, commit: Option<CommitPrefix>) -> Result<Option<CommitId>, Fault> {
+        if commit.is_none() {
+            return Ok(None);
+        }
+        self.with(move |desk| desk.asked(commit.as_ref()).map_err(Fault::from))
+            .await
     }
 
     /// Does something at the desk, on a thread that may block.

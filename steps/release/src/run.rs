@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use pilotage_command_line::CommandLines;
 use pilotage_decision::fault::{of_git, of_ledger};
 use pilotage_ledger::{Begin, Ending, Holder, Liveness};
 use pilotage_name::{ReleaseId, ServiceName};
@@ -288,6 +289,7 @@ pub async fn begin(
                 .ledger()
                 .begin(&requests, &mut is_ancestor)
                 .map_err(of_ledger)?;
+            let commands = desk.command_lines();
             let mut ends = Vec::with_capacity(answers.len());
             for (mut plan, answer) in plans.into_iter().zip(answers) {
                 ends.push(match answer {
@@ -300,7 +302,7 @@ pub async fn begin(
                         plan.lease = Some(lease);
                         Ok(plan)
                     }
-                    answer => Err(no_lease(&plan, answer)),
+                    answer => Err(no_lease(&plan, answer, &commands)),
                 });
             }
             Ok(ends)
@@ -324,7 +326,7 @@ fn taken_over(desk: &mut pilotage_decision::Desk, release: &ReleaseId) -> Option
     }
 }
 
-fn no_lease(plan: &ReleasePlan, answer: Begin) -> ServiceEnd {
+fn no_lease(plan: &ReleasePlan, answer: Begin, commands: &CommandLines) -> ServiceEnd {
     let service = &plan.service.service;
     match answer {
         Begin::HeldBy {
@@ -340,8 +342,8 @@ fn no_lease(plan: &ReleasePlan, answer: Begin) -> ServiceEnd {
             };
             ServiceEnd::Held(format!(
                 "{service} is being released already: {release} is held since {since} by {holder}, {alive}; it can be taken \
-                 over after {expires}, or given up with `pilotage-release abandon --repo … --env {} --service {service} --by 'Name <mail>' --reason …`",
-                plan.service.environment
+                 over after {expires}, or given up with `{}`",
+                commands.abandon(&release)
             ))
         }
         Begin::Superseded { by, commit } => ServiceEnd::Superseded(format!(

@@ -6,6 +6,7 @@ use crate::evidence::History;
 
 pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
     const GATE: &str = "history";
+    let environment = &case.evidence.environment;
     match &case.evidence.history {
         History::Linear => None,
         History::Rewritten {
@@ -28,11 +29,14 @@ pub(super) fn ask(case: &Case<'_>) -> Option<GateResult> {
                     from.short(),
                     to.short()
                 ))
-                .needs(format!(
-                    "`pilotage-git-monitor accept --env {} --commit {to} --by … --reason …`; if it was a slip, push {} back first and accept that",
-                    case.evidence.environment,
-                    from.short(),
-                )),
+                .needs(match case.config.environment(environment) {
+                    Some(known) => format!(
+                        "`{}`; if it was a slip, first `{}` and accept that",
+                        case.commands.accept(environment, to),
+                        case.commands.put_back(&known.branch, from)
+                    ),
+                    None => format!("`{}`", case.commands.accept(environment, to)),
+                }),
         ),
     }
 }

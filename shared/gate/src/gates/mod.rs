@@ -1,6 +1,7 @@
 //! One gate a file: a question about the evidence, answered under the policy.
 
 use jiff::Timestamp;
+use pilotage_command_line::CommandLines;
 use pilotage_config::Config;
 
 use crate::decision::GateResult;
@@ -25,6 +26,8 @@ pub struct Case<'a> {
     pub config: &'a Config,
     /// What was seen.
     pub evidence: &'a Evidence,
+    /// The commands about the repository that was asked.
+    pub commands: &'a CommandLines,
     /// The wall time of the question.
     pub now: Timestamp,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use pilotage_decision::{Recorded, templates};
 use pilotage_gate::{Decision, Verdict};
-use pilotage_ledger::{EnvironmentRecord, ServiceRecord};
+use pilotage_ledger::{EnvironmentRecord, Monitor, ServiceRecord};
 use pilotage_name::{EnvironmentName, ServiceName};
 use pilotage_outcome::Fault;
 use serde_json::json;
@@ -23,7 +23,8 @@ impl Watch {
         let now = self.desk.now();
         let project = &self.desk.sight().config.project;
         let decisions = monitor.services.values().filter_map(|record| untold(record));
-        let untold: Vec<Saying> = frozen::untold(project, environment, &monitor.environment)
+        let untold: Vec<Saying> = self
+            .untold_of_all(environment, &monitor)
             .into_iter()
             .chain(decisions.filter_map(|decision| Saying::of(project, &decision)))
             .collect();
@@ -51,6 +52,11 @@ impl Watch {
             }
         }
         Ok(pending)
+    }
+
+    fn untold_of_all(&self, environment: &EnvironmentName, monitor: &Monitor) -> Option<Saying> {
+        let (config, commands) = (&self.desk.sight().config, self.desk.command_lines());
+        frozen::untold(config, &commands, environment, &monitor.environment)
     }
 
     /// Records what people were told, so that nobody tells it again. What cannot be recorded now is kept.
@@ -94,8 +100,7 @@ impl Watch {
             }
         }
         let monitor = self.known(environment)?;
-        let project = &self.desk.sight().config.project;
-        let whole = frozen::untold(project, environment, &monitor.environment);
+        let whole = self.untold_of_all(environment, &monitor);
         if whole.is_none_or(|saying| !told.contains(&saying.telling)) {
             return Ok(true);
         }

@@ -34,6 +34,7 @@ fn a_rewrite_freezes_until_it_is_accepted_and_the_next_one_freezes_again() {
     let new = rewrite("1.2.0");
     let report = world.once();
     assert!(remarks(&report)[0].contains("prod is frozen"), "{report:#}");
+    assert_eq!(report["summary"], "nothing is decided in prod while frozen");
     let before = world.refs();
     let report = world.once();
     assert_eq!((decisions(&report).len(), world.refs()), (0, before.clone()));
@@ -43,7 +44,15 @@ fn a_rewrite_freezes_until_it_is_accepted_and_the_next_one_freezes_again() {
     assert!(output.stdout.contains("would be accepted"), "{output}");
     let output = accept(&world, &old, &[]);
     assert_eq!(output.code, Some(6), "what is accepted is the tip: {output}");
-    let output = accept(&world, &new, &[]);
+    let output = accept(&world, "0123456", &[]);
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(
+        output
+            .stderr
+            .contains("no commit in the repository begins with 0123456"),
+        "{output}"
+    );
+    let output = accept(&world, &new[..10], &[]);
     assert_eq!(output.code, Some(0), "{output}");
     let report = world.once();
     assert_eq!(decisions(&report), ["prod shop accept"]);
@@ -136,7 +145,8 @@ fn people_are_told_once_that_an_environment_froze_and_once_that_it_goes_on() {
         );
         let message = std::fs::read_to_string(world.path("bin/pilotage-notify.frozen")).unwrap();
         assert!(
-            message.contains("the branch was rewritten") && message.contains("accept --env prod"),
+            message.contains("the branch was rewritten")
+                && message.contains("served/envs.git --env prod --commit "),
             "{message}"
         );
 

@@ -1,5 +1,6 @@
 //! What `explain` tells of an environment whose branch is gone.
 
+use pilotage_tests::command::Command;
 use pilotage_tests::gitserver::NewCommit;
 
 use crate::world::World;
@@ -18,10 +19,10 @@ fn a_branch_that_is_gone_is_told_and_what_goes_on_from_there() {
         "qa is frozen since ",
         "its branch `qa` is gone; what runs keeps running",
         &format!("{tip}:refs/heads/qa"),
-        "pilotage-git-monitor accept --repo … --env qa",
     ] {
         assert!(output.stdout.contains(said), "{said}: {output}");
     }
+    let explained = output.stdout;
     // The others are explained all the same.
     let output = world.monitor("explain").run();
     assert!(
@@ -30,6 +31,31 @@ fn a_branch_that_is_gone_is_told_and_what_goes_on_from_there() {
     );
     let unknown = world.monitor("explain").args(["--env", "qx"]).run();
     assert_eq!(unknown.code, Some(2), "{unknown}");
+
+    // What it says to type is typed.
+    std::fs::write(
+        world.path("gitconfig"),
+        "[user]\nname = Rita\nemail = rita@example.com\n",
+    )
+    .unwrap();
+    let is_command = |text: &&str| {
+        ["git push ", "pilotage-"]
+            .iter()
+            .any(|start| text.starts_with(start))
+    };
+    let commands: Vec<&str> = explained.split('`').filter(is_command).collect();
+    assert_eq!(commands.len(), 2, "{explained}");
+    for command in commands {
+        let script = format!("PATH=\"{}:$PATH\"; {command}", world.path("bin").display());
+        let typed = Command::program("/bin/sh")
+            .args(["-c", &script])
+            .env("GIT_CONFIG_GLOBAL", world.path("gitconfig"))
+            .in_folder(world.repository.path())
+            .run();
+        assert_eq!(typed.code, Some(0), "{command}: {typed}");
+    }
+    let said = once().stdout;
+    assert!(!said.contains("frozen"), "{said}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use pilotage_command_line::CommandLines;
 use pilotage_config::{Config, Environment};
 use pilotage_decision::descriptors::{self, Resolved};
 use pilotage_decision::{Desk, EnvironmentPast, Error, Question, ServicePast, Sight, sight};
@@ -69,6 +70,7 @@ pub(super) fn with_ledger(
         environment: &environment,
         commit,
         past: &past,
+        commands: &desk.command_lines(),
         now,
     };
     answer(question.decide(&services), &environment, findings);
@@ -139,6 +141,7 @@ pub(super) fn without_ledger(
         environment: &environment,
         commit,
         past: &past,
+        commands: &CommandLines::without_address(config_branch),
         now,
     };
     answer(question.decide(&services), &environment, findings);

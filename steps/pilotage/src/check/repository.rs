@@ -7,7 +7,7 @@ use pilotage_decision::{Access, Desk, Error};
 use pilotage_descriptor::FOLDER;
 use pilotage_diagnostic::{Diagnostic, Source};
 use pilotage_gitrepo::{Cache, File, Listing, Remote, Repository};
-use pilotage_name::{CommitId, EnvironmentName};
+use pilotage_name::{CommitId, CommitPrefix, EnvironmentName};
 use pilotage_outcome::Fault;
 use pilotage_step::Context;
 
@@ -31,14 +31,15 @@ pub(super) fn examine(wish: &Check, cx: &Context) -> Result<Findings, Fault> {
     let remote = access.remote().map_err(of_git)?;
     let mut cache = Cache::open(&access.cache_dir, &remote).map_err(of_git)?;
     let listing = cache.fetch(&remote, &["refs/heads/"]).map_err(of_git)?.listing;
-    if let Some(commit) = &wish.repository.commit {
-        bring(&remote, &mut cache, commit)?;
-    }
+    let commit = match &wish.repository.commit {
+        Some(commit) => Some(bring(&remote, &mut cache, commit)?),
+        None => None,
+    };
 
     let mut findings = Findings::default();
     let policy = configuration(&cache, &listing, &wish.config_branch, &mut findings)?;
     let config = policy.as_ref().map(|(_, config)| config);
-    let places = places(&cache, &listing, wish, config, &mut findings)?;
+    let places = places(&cache, &listing, wish, commit.as_ref(), config, &mut findings)?;
     let known = known(config);
     let today = cx.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
     for place in &places {
@@ -57,7 +58,7 @@ pub(super) fn examine(wish: &Check, cx: &Context) -> Result<Findings, Fault> {
         match Desk::open(access) {
             Ok(mut desk) => {
                 findings.add(None, ledger::doubts(&mut desk, &environments));
-                if let (Some(branch), Some(commit)) = (&wish.against, &wish.repository.commit) {
+                if let (Some(branch), Some(commit)) = (&wish.against, &commit) {
                     gates::with_ledger(&mut desk, branch, commit, cx.clock.now(), &mut findings)?;
                 }
             }
@@ -65,7 +66,7 @@ pub(super) fn examine(wish: &Check, cx: &Context) -> Result<Findings, Fault> {
                 let problem = format!("the ledger cannot be read: {error}");
                 let help = "nothing is concluded from that; ask again, or check `ledger` in pilotage.yaml";
                 findings.add(None, [Diagnostic::warning("no-ledger", problem).help(help)]);
-                if let (Some(branch), Some(commit)) = (&wish.against, &wish.repository.commit) {
+                if let (Some(branch), Some(commit)) = (&wish.against, &commit) {
                     let clone = gates::Clone {
                         repository: &cache,
                         listing: &listing,
@@ -89,20 +90,24 @@ struct Place {
 }
 
 /// Makes a commit readable that no branch may hold.
-fn bring(remote: &Remote, cache: &mut Cache, commit: &CommitId) -> Result<(), Fault> {
-    if !cache.has_commit(commit) {
-        let listing = remote.list_or_empty(&PULL_REQUESTS).map_err(of_git)?;
-        if !listing.refs.is_empty() {
-            cache.fetch_listed(remote, &listing).map_err(of_git)?;
-        }
+fn bring(remote: &Remote, cache: &mut Cache, commit: &CommitPrefix) -> Result<CommitId, Fault> {
+    use pilotage_gitrepo::Error as Git;
+    let here = |cache: &Cache| match cache.resolve(commit) {
+        Ok(id) => Ok(Some(id).filter(|id| cache.has_commit(id))),
+        Err(Git::NoSuchPrefix { .. }) => Ok(None),
+        Err(error) => Err(of_git(error)),
+    };
+    if let Some(id) = here(cache)? {
+        return Ok(id);
     }
-    match cache.has_commit(commit) {
-        true => Ok(()),
-        false => Err(
-            Fault::unavailable(format!("no branch and no pull request holds the commit {commit}"))
-                .help("push it first; a commit is named by all of its 40 digits"),
-        ),
+    let listing = remote.list_or_empty(&PULL_REQUESTS).map_err(of_git)?;
+    if !listing.refs.is_empty() {
+        cache.fetch_listed(remote, &listing).map_err(of_git)?;
     }
+    here(cache)?.ok_or_else(|| {
+        Fault::unavailable(format!("no branch and no pull request holds the commit {commit}"))
+            .help("push it first, `git push origin HEAD:refs/heads/NAME`")
+    })
 }
 
 /// Reads pilotage.yaml, its problems going to the findings.
@@ -190,6 +195,7 @@ fn places(
     repository: &Repository,
     listing: &Listing,
     wish: &Check,
+    commit: Option<&CommitId>,
     config: Option<&Config>,
     findings: &mut Findings,
 ) -> Result<Vec<Place>, Fault> {
@@ -197,7 +203,7 @@ fn places(
         return guessed(repository, listing, wish);
     };
     let wanted = wanted(config, wish)?;
-    if let Some(commit) = &wish.repository.commit {
+    if let Some(commit) = commit {
         return Ok(vec![Place {
             called: commit.short().to_owned(),
             commit: commit.clone(),

@@ -67,7 +67,7 @@ pub(super) fn examine(wish: &Check, cx: &Context) -> Result<Findings, Fault> {
             );
         };
         let commit = match (&wish.repository.commit, &checkout.head) {
-            (Some(commit), _) => commit.clone(),
+            (Some(commit), _) => checkout.repository.resolve(commit).map_err(of_git)?,
             (None, Some((_, commit))) => commit.clone(),
             (None, None) => return Err(Fault::usage("--against: nothing was committed here yet")),
         };

@@ -72,14 +72,16 @@ fn look(wish: &Why, cx: &Context) -> Result<StepReport, Fault> {
     decisions.reverse();
 
     let known = desk.sight().config.environment(environment);
-    let still = known.and_then(|known| Still::of(known, &monitor.environment, tip.as_ref()));
+    let commands = desk.command_lines();
+    let still = known.and_then(|known| Still::of(known, &monitor.environment, tip.as_ref(), &commands));
     let why = still.as_ref().map(|still| still.why.clone());
     let present = present(&mut desk, environment, service, tip.as_ref(), &chain, still)?;
     let asks_nothing = matches!(present.asks, Asks::Nothing | Asks::Unknown);
     if chain.entries.is_empty() && decisions.is_empty() && asks_nothing {
         return Err(unknown(&desk, environment, service, tip.as_ref(), why)?);
     }
-    let all = story(&chain, &decisions, wish.repository.commit.as_ref());
+    let commit = desk.asked(wish.repository.commit.as_ref())?;
+    let all = story(&chain, &decisions, commit.as_ref());
     let skipped = match wish.last {
         0 => 0,
         last => all.len().saturating_sub(last),
@@ -132,6 +134,7 @@ fn present(
             chain.state(),
             None,
             still,
+            &desk.command_lines(),
         ));
     };
     let environments = desk.sight().environments();
@@ -166,6 +169,7 @@ fn present(
         chain.state(),
         decision,
         still,
+        &desk.command_lines(),
     ))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use pilotage_command_line::CommandLines;
 use pilotage_decision::Still;
 use pilotage_gate::{Decision, Verdict};
 use pilotage_ledger::ReleaseState;
@@ -87,6 +88,7 @@ impl Present {
         state: &ReleaseState,
         decision: Option<Decision>,
         still: Option<Still>,
+        commands: &CommandLines,
     ) -> Self {
         let runs = state.proved.as_ref().map(|proved| Runs {
             version: proved.version.clone(),
@@ -116,14 +118,20 @@ impl Present {
             why: Vec::new(),
             satisfy: Vec::new(),
         };
-        present.explain(state, decision, still.as_ref());
+        present.explain(state, decision, still.as_ref(), commands);
         // What stands in the way of everything is said by more than one.
         let mut seen = BTreeSet::new();
         present.satisfy.retain(|needs| seen.insert(needs.clone()));
         present
     }
 
-    fn explain(&mut self, state: &ReleaseState, decision: Option<Decision>, still: Option<&Still>) {
+    fn explain(
+        &mut self,
+        state: &ReleaseState,
+        decision: Option<Decision>,
+        still: Option<&Still>,
+        commands: &CommandLines,
+    ) {
         if let Some(still) = still {
             self.why.push(still.why.clone());
             self.satisfy.push(still.needs.clone());
@@ -186,17 +194,17 @@ impl Present {
             let (why, satisfy) = match broken_off {
                 Some(end) => (
                     format!("the gates let it through, and {end}"),
-                    "another try: a monitor that runs makes it, or",
+                    "another try: a monitor that runs makes it, or".to_owned(),
                 ),
                 None => (
                     "the gates let it through, and no release has begun yet".to_owned(),
-                    "a monitor that runs (`pilotage git-monitor run --repo …`), or",
+                    format!("a monitor that runs (`{}`), or", commands.watch()),
                 ),
             };
             self.why.push(why);
             self.satisfy.push(format!(
-                "{satisfy} `pilotage release run --repo … --env {} --service {}`",
-                self.environment, self.service
+                "{satisfy} `{}`",
+                commands.release(&self.environment, &self.service)
             ));
         }
     }

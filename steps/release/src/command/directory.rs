@@ -61,8 +61,12 @@ pub(super) async fn begin(
         }
         Some(Ok(_)) => {
             return Err(
-                Fault::refused("the plan no longer fits: policy or descriptor read differently now")
-                    .help("make a new plan with `pilotage-release plan --out DIR`"),
+                Fault::refused("the plan no longer fits: policy or descriptor read differently now").help(
+                    format!(
+                        "make a new plan with `{}`",
+                        records.command_lines().plan(&environment, &service)
+                    ),
+                ),
             );
         }
         Some(Err(approval)) => Some(crate::run::not_now(approval)),
@@ -113,9 +117,8 @@ pub(super) async fn finish(
 ) -> Result<StepReport, Fault> {
     let (directory, mut plan) = open(repo, dir)?;
     let Some(lease) = plan.lease.clone() else {
-        return Err(
-            Fault::usage("the plan has not begun").help("`pilotage-release begin --dir DIR` takes its lease")
-        );
+        let begin = records.command_lines().begin(&dir.display().to_string());
+        return Err(Fault::usage("the plan has not begun").help(format!("`{begin}` takes its lease")));
     };
     let left = left_behind(&plan, &directory);
     let judgement = judge(&plan, &left, None);

@@ -48,7 +48,7 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
             let target = Target {
                 environment,
                 services: repo.service.clone(),
-                commit: repo.commit.clone(),
+                commit: records.asked(repo.commit.clone()).await?,
             };
             release::release(&cx, records, launcher, target, keep.as_deref()).await
         }
@@ -76,6 +76,7 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
                 environment: repo.required_environment()?.clone(),
                 service: repo.required_service()?.clone(),
                 to,
+                commit: records.asked(repo.commit.clone()).await?,
                 reason,
                 by,
                 signing_key,

@@ -20,7 +20,7 @@ pub(super) async fn plan(
     let target = Target {
         environment: repo.required_environment()?.clone(),
         services: repo.service.clone(),
-        commit: repo.commit.clone(),
+        commit: records.asked(repo.commit.clone()).await?,
     };
     // A plan is no release: nothing is accepted by it that somebody could start. That stands in the ledger from its begin on.
     let answers = prepared(records, &target, this_process()?, true).await?;

@@ -1,5 +1,6 @@
 //! The same by hand, for a person who signs with a key that this step does not have.
 
+use pilotage_command_line::quoted;
 use pilotage_name::CommitId;
 
 use super::{RollbackRequest, RollbackTarget, TRAILER};
@@ -35,13 +36,4 @@ pub(super) fn signed(
         ),
         format!("            git push origin {branch}"),
     ]
-}
-
-/// As a shell reads it back.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
 }

@@ -35,6 +35,8 @@ pub struct RollbackRequest {
     pub service: ServiceName,
     /// The version to go back to; without it the one that was proved before.
     pub to: Option<String>,
+    /// The commit to go back to: one that asked for what was proved, or that brought it.
+    pub commit: Option<CommitId>,
     /// Why.
     pub reason: String,
     /// Who does it: author and committer of the commit.

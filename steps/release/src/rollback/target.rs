@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 
 use pilotage_decision::Desk;
 use pilotage_decision::fault::of_ledger;
+use pilotage_diagnostic::printable;
 use pilotage_ledger::{EndWord, Ending, Release, ReleaseState, TriggerKind};
 use pilotage_name::{CommitId, ReleaseId};
 use pilotage_outcome::Fault;
 
 use super::RollbackRequest;
+
+/// So many versions are told to somebody who has to choose one.
+const MOST_TOLD: usize = 10;
 
 /// What was proved once, and so can be gone back to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +23,16 @@ pub struct RollbackTarget {
     pub commit: CommitId,
     /// The digest of its resolved descriptor.
     pub descriptor: String,
+    /// The change that brought it, where it is known.
+    pub change: Option<CommitId>,
+}
+
+impl RollbackTarget {
+    /// Whether it is what somebody names, by version, by commit, or by both.
+    fn is(&self, version: Option<&str>, commit: Option<&CommitId>) -> bool {
+        let of_it = |commit: &CommitId| *commit == self.commit || Some(commit) == self.change.as_ref();
+        version.is_none_or(|version| version == self.version) && commit.is_none_or(of_it)
+    }
 }
 
 /// What a request comes to.
@@ -44,11 +58,16 @@ pub struct Standing {
 }
 
 /// Picks what to go back to. While a version is held that is what runs; else what was proved before what runs. What was
-/// rejected, or rolled back from, is gone back to only when it is named.
+/// rejected, or rolled back from, is gone back to only when it is named, by its version or a commit of it.
 ///
 /// # Errors
-/// In words, when there is nothing of that kind; with the versions there are.
-pub fn choose(state: &ReleaseState, to: Option<&str>) -> Result<Choice, (String, Vec<String>)> {
+/// In words, when there is nothing of that kind; with the versions there are, newest first.
+pub fn choose(
+    state: &ReleaseState,
+    to: Option<&str>,
+    commit: Option<&CommitId>,
+) -> Result<Choice, (String, Vec<String>)> {
+    let named = to.is_some() || commit.is_some();
     let past = state.history.iter().rev().filter_map(proved);
     let now = state
         .proved
@@ -58,18 +77,17 @@ pub fn choose(state: &ReleaseState, to: Option<&str>) -> Result<Choice, (String,
             version: proved.version.clone(),
             commit: proved.commit.clone(),
             descriptor: proved.descriptor.clone(),
+            change: proved.change.as_ref().map(|change| change.commit.clone()),
         });
     let candidates: Vec<RollbackTarget> = now.into_iter().chain(past).collect();
-    if to.is_none()
-        && let Some(standing) = standing(state)
-    {
+    if !named && let Some(standing) = standing(state) {
         return Ok(Choice::Stands(standing));
     }
     let running = state.proved.as_ref().map(|proved| proved.descriptor.as_str());
     let open = state.held.is_some() || state.unsettled.is_some();
-    let found = match to {
-        Some(version) => candidates.iter().find(|target| target.version == version),
-        None => candidates.iter().find(|target| {
+    let found = match named {
+        true => candidates.iter().find(|target| target.is(to, commit)),
+        false => candidates.iter().find(|target| {
             let rejected = state
                 .rejections
                 .iter()
@@ -84,14 +102,18 @@ pub fn choose(state: &ReleaseState, to: Option<&str>) -> Result<Choice, (String,
             .map(|target| target.version.clone())
             .filter(|version| seen.insert(version.clone()))
             .collect();
-        let why = match to {
-            Some(version) => format!("version {version} was never proved to run here"),
-            None if versions.len() > 1 => {
+        let why = match (to, commit) {
+            (Some(version), None) => format!("version {version} was never proved to run here"),
+            (Some(version), Some(commit)) => {
+                format!("version {version} was never proved to run here by {}", commit.short())
+            }
+            (None, Some(commit)) => format!("nothing of {} was ever proved to run here", commit.short()),
+            (None, None) if versions.len() > 1 => {
                 "everything else that was proved here was rejected or rolled back from since; `--to VERSION` goes there \
                  all the same"
                     .to_owned()
             }
-            None => "nothing else was ever proved to run here".to_owned(),
+            (None, None) => "nothing else was ever proved to run here".to_owned(),
         };
         (why, versions)
     })
@@ -107,6 +129,12 @@ fn proved(release: &Release) -> Option<RollbackTarget> {
         version: release.begun.version.clone(),
         commit: release.begun.commit.clone(),
         descriptor: release.begun.descriptor.clone(),
+        change: release
+            .begun
+            .trigger
+            .change
+            .as_ref()
+            .map(|change| change.commit.clone()),
     })
 }
 
@@ -131,11 +159,38 @@ pub(super) fn target(desk: &mut Desk, request: &RollbackRequest) -> Result<Choic
         .ledger()
         .release(&request.environment, &request.service)
         .map_err(of_ledger)?;
-    choose(chain.state(), request.to.as_deref()).map_err(|(why, versions)| {
+    let (to, commit) = (request.to.as_deref(), request.commit.as_ref());
+    choose(chain.state(), to, commit).map_err(|(why, versions)| {
         let fault = Fault::refused(format!("{} in {}: {why}", request.service, request.environment));
         match versions.is_empty() {
             true => fault,
-            false => fault.help(format!("proved were: {}", versions.join(", "))),
+            false => fault.help(proved_were(&versions)),
         }
     })
+}
+
+/// The newest versions that were proved, for somebody who has to choose one.
+fn proved_were(versions: &[String]) -> String {
+    let newest = versions.iter().take(MOST_TOLD).map(|version| printable(version));
+    let newest = newest.collect::<Vec<_>>().join(", ");
+    match versions.len().checked_sub(MOST_TOLD).filter(|more| *more > 0) {
+        Some(more) => format!("proved were, newest first: {newest}, and {more} before them"),
+        None => format!("proved were, newest first: {newest}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn somebody_who_has_to_choose_is_told_the_last_ten() {
+        let versions: Vec<String> = (0..30).rev().map(|number| format!("1.{number}.0")).collect();
+        let told = proved_were(&versions);
+        assert!(
+            told.contains(": 1.29.0, ") && told.ends_with(" 1.20.0, and 20 before them"),
+            "{told}"
+        );
+        assert_eq!(proved_were(&versions[29..]), "proved were, newest first: 1.0.0");
+    }
 }

@@ -178,6 +178,7 @@ fn request(reason: &str, to: Option<&str>) -> RollbackRequest {
         environment: name("qa"),
         service: name("shop"),
         to: to.map(str::to_owned),
+        commit: None,
         reason: reason.to_owned(),
         by: person("Bob Blue <bob@example.com>").unwrap(),
         signing_key: None,
@@ -305,14 +306,22 @@ async fn a_rollback_that_is_asked_again_does_nothing_and_never_brings_back_what_
     // The same version released once more by hand: what was rolled back from is still not what comes next.
     let mut state = world.state("qa", "shop");
     state.history.last_mut().unwrap().begun.trigger.kind = TriggerKind::Hand;
-    let back = |state: &pilotage_ledger::ReleaseState, to| match choose(state, to) {
+    let back = |state: &pilotage_ledger::ReleaseState, to| match choose(state, to, None) {
         Ok(Choice::Back(target)) => target.version,
         other => panic!("{other:?}"),
     };
     assert_eq!(back(&state, None), "1.0.0");
     assert_eq!(back(&state, Some("1.2.0")), "1.2.0", "a person may name it");
+    let third = state.history[2].begun.commit.clone();
+    match choose(&state, None, Some(&third)) {
+        Ok(Choice::Back(target)) => assert_eq!((target.version.as_str(), target.commit), ("1.2.0", third)),
+        other => panic!("{other:?}"),
+    }
+    let nowhere = "0".repeat(40).parse().unwrap();
+    let (why, _) = choose(&state, None, Some(&nowhere)).unwrap_err();
+    assert!(why.contains("nothing of 0000000000 was ever proved"), "{why}");
     state.history.remove(0);
-    let (why, versions) = choose(&state, None).unwrap_err();
+    let (why, versions) = choose(&state, None, None).unwrap_err();
     assert!(why.contains("rejected or rolled back from"), "{why}");
     assert_eq!(versions, ["1.1.0", "1.2.0"]);
 
