@@ -119,6 +119,14 @@ fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
         .prefix(".pilotage-report-")
         .permissions(fs::Permissions::from_mode(0o666))
         .tempfile_in(folder)
+        .map_err(without_name)
+}
+
+/// The same error without the name of the new file, which nobody has heard of.
+fn without_name(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|named| named.source());
+    let system = inner.and_then(|inner| inner.downcast_ref::<io::Error>()?.raw_os_error());
+    system.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 fn probe_folder(path: &Path) -> io::Result<()> {
