@@ -73,3 +73,52 @@ impl Repository {
         format!("more digits tell them apart: {}", lines.join("; "))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    /// Two commits whose ids begin with the same seven digits.
+    fn alike(git: &git2::Repository) -> [git2::Oid; 2] {
+        let tree = git.treebuilder(None).unwrap().write().unwrap();
+        let text = |number: u32| {
+            let who = "Ana <ana@example.com> 1700000000 +0000";
+            format!("tree {tree}\nauthor {who}\ncommitter {who}\n\nChange {number}\n")
+        };
+        let mut seen: HashMap<String, u32> = HashMap::new();
+        for number in 0.. {
+            let id = git2::Oid::hash_object(ObjectType::Commit, text(number).as_bytes()).unwrap();
+            if let Some(other) = seen.insert(id.to_string()[..7].to_owned(), number) {
+                let odb = git.odb().unwrap();
+                return [other, number]
+                    .map(|number| odb.write(ObjectType::Commit, text(number).as_bytes()).unwrap());
+            }
+        }
+        unreachable!("there are so many ids only");
+    }
+
+    #[test]
+    fn a_commit_is_meant_by_its_first_digits_while_they_are_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = Repository::create(&folder.path().join("r.git"), "main").unwrap();
+        let [one, other] = alike(&repository.git);
+        let ask = |digits: &str| repository.resolve(&digits.parse().unwrap());
+        assert_eq!(ask(&one.to_string()).unwrap().as_str(), one.to_string());
+        let shared = &one.to_string()[..7];
+        let error = ask(shared).unwrap_err();
+        assert_eq!(error.class(), crate::Class::Usage);
+        let help = error.help().unwrap();
+        for id in [one, other] {
+            assert!(help.contains(&format!("{id} Change ")), "{help}");
+        }
+        let longer = (8..40)
+            .find(|n| one.to_string()[..*n] != other.to_string()[..*n])
+            .unwrap();
+        assert_eq!(ask(&one.to_string()[..longer]).unwrap().as_str(), one.to_string());
+        assert!(matches!(ask("0000000000"), Err(Error::NoSuchPrefix { .. })));
+        // A full id is taken as it is; whether it is here is another question.
+        assert_eq!(ask(&"0".repeat(40)).unwrap().as_str(), "0".repeat(40));
+    }
+}

@@ -1,5 +1,6 @@
 //! Opening the repository for one command.
 
+use pilotage_command_line::CommandLines;
 use pilotage_config::First;
 use pilotage_decision::{Access, Desk, SECRETS};
 use pilotage_ledger::LinuxMachine;
@@ -35,8 +36,14 @@ pub(crate) async fn watch(
     cx: &Context,
 ) -> Result<Watch, Fault> {
     if !repo.service.is_empty() || repo.commit.is_some() {
+        let release = match (repo.required_repo(), &repo.environment, repo.service.as_slice()) {
+            (Ok(url), Some(environment), [service]) => {
+                CommandLines::new(url, config_branch).release(environment, service)
+            }
+            _ => "pilotage-release run".to_owned(),
+        };
         return Err(Fault::usage("a monitor decides every service that a push touched, at the branch's tip")
-            .help("leave --service and --commit out; `explain` takes them, and `pilotage-release run` releases one service"));
+            .help(format!("leave --service and --commit out; `explain` takes them, and `{release}` releases one service")));
     }
     let desk = desk(repo, config_branch, cx).await?;
     if let Some(environment) = &repo.environment

@@ -92,7 +92,9 @@ fn last_words(log: &Path, since: u64) -> String {
 
 fn front_elsewhere(there: SocketAddr, wanted: SocketAddr) -> TargetError {
     TargetError::Front {
-        reason: format!("listens on {there} and not on {wanted}: end it with `pilotage-deploy down`"),
+        reason: format!(
+            "listens on {there} and not on {wanted}: end it with `pilotage-deploy down --config FILE --target NAME`"
+        ),
     }
 }
 
