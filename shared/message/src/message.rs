@@ -53,6 +53,10 @@ pub struct Message {
     /// The release; none where no release began.
     #[serde(default)]
     pub release: Option<ReleaseId>,
+    /// The release that this one repeats, where people were told by that one that it started. They are not told again, and
+    /// what is told of this one takes the place of what was told of that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<ReleaseId>,
     /// Whether this is only announced: the environment is observed, and nothing is touched.
     #[serde(default)]
     pub observe: bool,
@@ -107,6 +111,7 @@ impl Message {
             committer: None,
             maintainer: None,
             release: None,
+            repeats: None,
             observe: false,
             outcome: None,
             reasons: Vec::new(),
@@ -153,6 +158,12 @@ impl Message {
     #[must_use]
     pub fn brought_by(&self) -> Option<&Who> {
         self.committer.as_ref().or(self.author.as_ref())
+    }
+
+    /// The release under whose name a message about this one stands: itself, or the one that it repeats.
+    #[must_use]
+    pub fn told_as(&self) -> Option<&ReleaseId> {
+        self.repeats.as_ref().or(self.release.as_ref())
     }
 
     /// Where and what, as people write it: `qa/shop`, or `qa` where the environment as a whole is meant.

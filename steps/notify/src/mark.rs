@@ -17,10 +17,10 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    /// The mark of a release; none where no release began.
+    /// The mark of a release, or of the one that it repeats; none where no release began.
     #[must_use]
     pub(crate) fn of(message: &Message) -> Option<Self> {
-        message.release.as_ref().map(|release| Self {
+        message.told_as().map(|release| Self {
             project: message.project.to_string(),
             release: release.to_string(),
         })

@@ -43,6 +43,18 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
         Fault::usage("neither --event nor the message says what happened").help("give `--event EVENT`")
     })?;
     cx.note(|report| *report = about(report.clone(), &input.message));
+    if let (Event::Started, Some(earlier)) = (event, &input.message.repeats) {
+        let said = format!(
+            "{} started again; people were told by {earlier}",
+            input.message.place()
+        );
+        return Ok(about(
+            StepReport::passed()
+                .summary(said.as_str())
+                .text(format!("{said}\n")),
+            &input.message,
+        ));
+    }
     let access = access(&cx)?;
     let destinations = destinations(
         event,
@@ -75,7 +87,7 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
         Some(path) => State::read(path).map_err(|error| Fault::usage(error.to_string()).caused_by(error))?,
         None => State::default(),
     };
-    let release = input.message.release.as_ref().map(ToString::to_string);
+    let release = input.message.told_as().map(ToString::to_string);
     let slack = slack(&args, access, &cx)?;
     let mails = destinations
         .iter()

@@ -354,6 +354,37 @@ async fn without_any_state_a_release_has_one_message_by_what_it_carries() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_is_tried_again_starts_in_silence_and_ends_where_people_were_told() {
+    let slack = Slack::start().await;
+    let say = |event: &str, release: &str, repeats: Option<&str>| {
+        let command = by_token(notify(event).args(["--to", "slack:#shop"]), &slack);
+        let mut told = message();
+        told["release"] = json!(release);
+        if let Some(repeats) = repeats {
+            told["repeats"] = json!(repeats);
+        }
+        std::fs::write(command.home().join("message.json"), told.to_string()).unwrap();
+        run(command)
+    };
+    assert_eq!(say("started", "qa.shop.17", None).await.code, Some(0));
+    assert_eq!(say("failed", "qa.shop.17", None).await.code, Some(0));
+    let before = slack.messages().len();
+    let output = say("started", "qa.shop.18", Some("qa.shop.17")).await;
+    assert_eq!(
+        (output.code, slack.messages().len()),
+        (Some(0), before),
+        "{output}"
+    );
+    assert!(
+        output.stdout.contains("people were told by qa.shop.17"),
+        "{output}"
+    );
+    let output = say("succeeded", "qa.shop.18", Some("qa.shop.17")).await;
+    assert_eq!(channels(&output), pairs(&[("slack #shop", "edited")]), "{output}");
+    assert_eq!(slack.messages().len(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_is_one_channel_and_its_url_is_a_secret() {
     let slack = Slack::start().await;
     let command = with_files(notify("succeeded")).env("PILOTAGE_SLACK_WEBHOOK", slack.webhook_url());

@@ -22,6 +22,7 @@ pub mod prepare;
 pub mod record;
 pub mod records;
 pub mod release;
+mod repeat;
 pub mod report;
 pub mod result;
 pub mod rollback;

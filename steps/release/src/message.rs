@@ -25,6 +25,7 @@ pub fn started(plan: &ReleasePlan, lease: Option<&Lease>) -> Message {
         committer: plan.committer.clone(),
         maintainer: plan.maintainer.clone(),
         release: lease.map(|lease| lease.release.clone()),
+        repeats: plan.repeats.clone(),
         observe: plan.observe,
         reasons: plan.takeover.iter().chain(&plan.notes).cloned().collect(),
         ..Message::new(Event::Started, key.project.clone(), key.environment.clone())

@@ -4,7 +4,7 @@ use pilotage_config::{Config, Mode, OnFailure, StepName, When};
 use pilotage_descriptor::{Descriptor, State, canonical_hash};
 use pilotage_ledger::{BeginRequest, Holder, Lease, Trigger};
 use pilotage_message::Who;
-use pilotage_name::{CommitId, ServiceKey, ServiceName};
+use pilotage_name::{CommitId, ReleaseId, ServiceKey, ServiceName};
 use pilotage_quantity::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -82,6 +82,9 @@ pub struct ReleasePlan {
     /// What became of the release before, when this one took over from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub takeover: Option<String>,
+    /// The release that this one repeats, when people were told by that one that it started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<ReleaseId>,
 }
 
 /// One stage of a plan.
@@ -170,6 +173,7 @@ impl ReleasePlan {
             digest: String::new(),
             lease: None,
             takeover: None,
+            repeats: None,
             service: from.service,
         };
         plan.digest = plan.computed_digest();
@@ -183,6 +187,7 @@ impl ReleasePlan {
             digest: String::new(),
             lease: None,
             takeover: None,
+            repeats: None,
             ..self.clone()
         })
     }

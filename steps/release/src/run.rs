@@ -21,6 +21,7 @@ use crate::port::Launcher;
 use crate::prepare::Prepared;
 use crate::records::Records;
 use crate::release::{ReleaseEnd, ReleaseRun, Written};
+use crate::repeat::told_by;
 
 /// What became of one service.
 #[derive(Clone, Debug)]
@@ -298,6 +299,7 @@ pub async fn begin(
                             tracing::warn!("{}: {story}", lease.release);
                             plan.takeover = Some(story);
                         }
+                        plan.repeats = repeats(desk, &lease.release, &plan);
                         tracing::info!("{}: begun, {}", lease.release, plan.what());
                         plan.lease = Some(lease);
                         Ok(plan)
@@ -324,6 +326,15 @@ fn taken_over(desk: &mut pilotage_decision::Desk, release: &ReleaseId) -> Option
         }
         _ => None,
     }
+}
+
+/// The release that told people already that what begins now started.
+fn repeats(desk: &mut pilotage_decision::Desk, release: &ReleaseId, plan: &ReleasePlan) -> Option<ReleaseId> {
+    let chain = desk
+        .ledger()
+        .known_release(&release.environment, &release.service)
+        .ok()?;
+    told_by(&chain.state().history, &plan.commit, &plan.descriptor)
 }
 
 fn no_lease(plan: &ReleasePlan, answer: Begin, commands: &CommandLines) -> ServiceEnd {

@@ -462,3 +462,55 @@ async fn an_observed_environment_is_told_of_and_not_touched() {
     assert_eq!(outcome(&ends, "shop"), Outcome::Passed);
     assert_eq!(world.state("qa", "shop").fence, 0);
 }
+
+#[tokio::test]
+async fn people_are_told_once_that_something_starts_however_often_it_is_tried_again() {
+    let world = World::new();
+    world.push("qa", "shop", "1.0.0");
+    let told = std::cell::RefCell::new(Vec::new());
+    let listen = |call: &Call| {
+        if call
+            .environment
+            .get("PILOTAGE_EVENT")
+            .is_some_and(|event| event == "started")
+        {
+            let message = std::fs::read(&call.environment["PILOTAGE_MESSAGE"]).unwrap();
+            let message: serde_json::Value = serde_json::from_slice(&message).unwrap();
+            told.borrow_mut()
+                .push((message["release"].clone(), message["repeats"].clone()));
+        }
+    };
+    for _ in 0..3 {
+        let (ends, _) = world
+            .release("qa", &["shop"], |call| {
+                listen(call);
+                match call.program.as_str() {
+                    "pilotage-deploy" => Play::Ends(Outcome::Unavailable, "the target does not answer"),
+                    _ => GOOD,
+                }
+            })
+            .await;
+        assert_eq!(outcome(&ends, "shop"), Outcome::Unavailable);
+    }
+    world.push("qa", "shop", "1.1.0");
+    world
+        .release("qa", &["shop"], |call| {
+            listen(call);
+            GOOD
+        })
+        .await;
+    let shown: Vec<String> = told
+        .borrow()
+        .iter()
+        .map(|(one, of)| format!("{one} {of}"))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            r#""qa.shop.1" null"#,
+            r#""qa.shop.2" "qa.shop.1""#,
+            r#""qa.shop.3" "qa.shop.1""#,
+            r#""qa.shop.4" null"#
+        ]
+    );
+}
