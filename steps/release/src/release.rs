@@ -322,7 +322,10 @@ impl<'a, L: Launcher> ReleaseRun<'a, L> {
             arguments,
             environment,
             needs,
-            label: format!("{} {what}", self.plan.service.service),
+            label: format!(
+                "{}/{} {what}",
+                self.plan.service.environment, self.plan.service.service
+            ),
             log: self.directory.file(&format!("reports/{stem}.log")),
             deadline,
         }

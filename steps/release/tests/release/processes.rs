@@ -150,7 +150,7 @@ fn a_version_is_released_and_a_sick_one_is_held_while_the_old_one_serves() {
     let output = here.run("qa").run_reported();
     assert_code(&output, 0);
     assert_eq!(output.report()["outputs"]["release"], "qa.shop.1");
-    assert!(output.stderr.contains("shop deploy │"), "{output}");
+    assert!(output.stderr.contains("qa/shop deploy │"), "{output}");
     assert_eq!(here.status("qa")["version"], "1.0.0");
 
     here.push("qa", "1.1.0", "500ms");
@@ -193,7 +193,7 @@ fn a_signal_in_the_middle_ends_it_with_its_end_written_and_the_next_run_goes_on(
     here.artifact("1.0.0", "healthy-after = 60s\n");
     here.push("qa", "1.0.0", "50s");
     let running = here.run("qa").spawn();
-    running.wait_for_stderr("shop deploy │");
+    running.wait_for_stderr("qa/shop deploy │");
     running.wait_for_stderr("prove instance");
     running.terminate();
     let output = running.wait();

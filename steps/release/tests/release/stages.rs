@@ -26,10 +26,10 @@ async fn a_release_runs_its_stages_and_proves_what_it_asked_for() {
     assert_eq!(
         calls,
         [
-            "shop notify started",
-            "shop deploy",
-            "shop healthcheck",
-            "shop notify succeeded"
+            "qa/shop notify started",
+            "qa/shop deploy",
+            "qa/shop healthcheck",
+            "qa/shop notify succeeded"
         ]
     );
 
@@ -69,7 +69,11 @@ async fn a_deploy_that_says_no_holds_the_version_and_the_old_one_stays() {
     assert_eq!(outcome(&ends, "shop"), Outcome::Failed);
     assert_eq!(
         calls,
-        ["shop notify started", "shop deploy", "shop notify failed"]
+        [
+            "qa/shop notify started",
+            "qa/shop deploy",
+            "qa/shop notify failed"
+        ]
     );
     let state = world.state("qa", "shop");
     let held = state.held.unwrap();
@@ -79,7 +83,10 @@ async fn a_deploy_that_says_no_holds_the_version_and_the_old_one_stays() {
     );
     assert!(held.why.contains("instance 2 is not well"), "{}", held.why);
     assert_eq!(state.proved.unwrap().version, "1.0.0");
-    assert_eq!(state.unsettled, None, "the deploy said that it changed nothing");
+    assert_eq!(
+        state.unsettled, None,
+        "qa/the deploy said that it changed nothing"
+    );
 
     let (ends, calls) = world.release("qa", &["shop"], |_| GOOD).await;
     assert_eq!(outcome(&ends, "shop"), Outcome::Refused { waiting: false });
@@ -99,17 +106,17 @@ async fn a_failed_check_behind_the_switch_goes_back_where_the_environment_has_on
     world.push("prod", "shop", "1.1.0");
     let (ends, calls) = world
         .release("prod", &["shop"], |call| match call.label.as_str() {
-            "shop healthcheck" => Play::Ends(Outcome::Failed, "0 of 1 endpoints well"),
+            "prod/shop healthcheck" => Play::Ends(Outcome::Failed, "0 of 1 endpoints well"),
             _ => GOOD,
         })
         .await;
     assert_eq!(outcome(&ends, "shop"), Outcome::Failed);
     let expected = [
-        "shop notify started",
-        "shop deploy",
-        "shop healthcheck",
-        "shop undo",
-        "shop notify failed",
+        "prod/shop notify started",
+        "prod/shop deploy",
+        "prod/shop healthcheck",
+        "prod/shop undo",
+        "prod/shop notify failed",
     ];
     assert_eq!(calls, expected);
     let state = world.state("prod", "shop");
@@ -185,7 +192,7 @@ async fn what_waits_for_a_service_begins_when_that_went_well_and_never_when_not(
     let (ends, _) = world
         .release("qa", &["shop", "base", "cart"], |call| {
             match call.label.as_str() {
-                "base deploy" => Play::Ends(Outcome::Failed, "no"),
+                "qa/base deploy" => Play::Ends(Outcome::Failed, "no"),
                 _ => GOOD,
             }
         })
@@ -210,7 +217,7 @@ async fn what_waits_for_a_service_begins_when_that_went_well_and_never_when_not(
     );
     let at = |label: &str| calls.iter().position(|call| call == label).unwrap();
     assert!(
-        at("base notify succeeded") < at("shop notify started"),
+        at("qa/base notify succeeded") < at("qa/shop notify started"),
         "{calls:?}"
     );
 }
@@ -307,7 +314,7 @@ async fn a_release_that_was_taken_over_changes_nothing_more() {
     world.push("qa", "shop", "1.0.0");
     let (ends, calls) = world
         .release("qa", &["shop"], |call| {
-            if call.label == "shop notify" {
+            if call.label == "qa/shop notify" {
                 let mut desk = world.desk();
                 desk.ledger()
                     .abandon(&name("qa"), &name("shop"), None, "Bob", "it hangs")
@@ -316,7 +323,7 @@ async fn a_release_that_was_taken_over_changes_nothing_more() {
             GOOD
         })
         .await;
-    assert_eq!(calls, ["shop notify started"], "the deploy was not started");
+    assert_eq!(calls, ["qa/shop notify started"], "the deploy was not started");
     assert_eq!(outcome(&ends, "shop"), Outcome::Refused { waiting: false });
     let told = text(&ends, "qa", "shop");
     assert!(
@@ -344,7 +351,11 @@ async fn a_release_that_is_asked_to_stop_writes_its_end() {
         .await;
     assert_eq!(
         calls,
-        ["shop notify started", "shop deploy", "shop notify cancelled"],
+        [
+            "qa/shop notify started",
+            "qa/shop deploy",
+            "qa/shop notify cancelled"
+        ],
         "who read that it started reads that it was cancelled"
     );
     assert_eq!(outcome(&ends, "shop"), Outcome::Cancelled(Signal::Terminate));
@@ -386,12 +397,12 @@ async fn people_are_told_of_a_cancelled_release_within_its_clean_up_and_no_longe
     world.push("qa", "shop", "1.0.0");
     let begin = tokio::time::Instant::now();
     let (ends, calls) = stopped_in_deploy(&world, |call| match call.label.as_str() {
-        "shop notify" if call.environment["PILOTAGE_EVENT"] == "cancelled" => Play::Hangs,
-        "shop deploy" => Play::Ends(Outcome::Cancelled(Signal::Terminate), "stopped by SIGTERM"),
+        "qa/shop notify" if call.environment["PILOTAGE_EVENT"] == "cancelled" => Play::Hangs,
+        "qa/shop deploy" => Play::Ends(Outcome::Cancelled(Signal::Terminate), "stopped by SIGTERM"),
         _ => GOOD,
     })
     .await;
-    assert_eq!(calls.last().map(String::as_str), Some("shop notify cancelled"));
+    assert_eq!(calls.last().map(String::as_str), Some("qa/shop notify cancelled"));
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     assert_eq!(outcome(&ends, "shop"), Outcome::Cancelled(Signal::Terminate));
     let told = text(&ends, "qa", "shop");
@@ -418,7 +429,7 @@ async fn what_somebody_else_has_taken_over_is_not_announced_as_failed() {
         world.push("qa", "shop", "1.0.0");
         let (ends, calls) = world
             .release("qa", &["shop"], |call| {
-                if call.label == "shop healthcheck" {
+                if call.label == "qa/shop healthcheck" {
                     give_up(&world);
                     return Play::Ends(failing, "0 of 1 endpoints well");
                 }
@@ -427,7 +438,7 @@ async fn what_somebody_else_has_taken_over_is_not_announced_as_failed() {
             .await;
         assert_eq!(
             calls,
-            ["shop notify started", "shop deploy", "shop healthcheck"],
+            ["qa/shop notify started", "qa/shop deploy", "qa/shop healthcheck"],
             "channels hear nothing of it"
         );
         assert_eq!(outcome(&ends, "shop"), Outcome::Refused { waiting: false });
@@ -441,13 +452,13 @@ async fn a_cancelled_release_that_is_no_longer_ours_is_not_announced_either() {
     let world = World::new();
     world.push("qa", "shop", "1.0.0");
     let (ends, calls) = stopped_in_deploy(&world, |call| {
-        if call.label == "shop deploy" {
+        if call.label == "qa/shop deploy" {
             give_up(&world);
         }
         GOOD
     })
     .await;
-    assert_eq!(calls, ["shop notify started", "shop deploy"]);
+    assert_eq!(calls, ["qa/shop notify started", "qa/shop deploy"]);
     let told = text(&ends, "qa", "shop");
     assert!(told.contains("taken over meanwhile"), "{told}");
 }
@@ -458,7 +469,7 @@ async fn an_observed_environment_is_told_of_and_not_touched() {
     let world = World::with(&config);
     world.push("qa", "shop", "1.0.0");
     let (ends, calls) = world.release("qa", &["shop"], |_| GOOD).await;
-    assert_eq!(calls, ["shop notify started"]);
+    assert_eq!(calls, ["qa/shop notify started"]);
     assert_eq!(outcome(&ends, "shop"), Outcome::Passed);
     assert_eq!(world.state("qa", "shop").fence, 0);
 }
