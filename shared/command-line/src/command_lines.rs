@@ -101,6 +101,12 @@ impl CommandLines {
         self.at("pilotage-release status")
     }
 
+    /// Says everything that is wrong with the repository.
+    #[must_use]
+    pub fn check(&self) -> String {
+        self.at("pilotage check")
+    }
+
     fn of_service(&self, command: &str, environment: &EnvironmentName, service: &ServiceName) -> String {
         format!("{} --env {environment} --service {service}", self.at(command))
     }

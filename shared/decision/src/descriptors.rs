@@ -137,11 +137,11 @@ pub fn text(
             Err(problem) => Text::Unreadable(problem),
         }),
         File::Missing => Ok(Text::Absent),
-        File::NotRegular(kind) => unreadable(
-            "symlink",
-            format!("a descriptor is a regular file, this is {}", noun(kind)),
-            "commit the file itself",
-        ),
+        File::NotRegular(kind) => {
+            let (code, noun) = in_words(kind);
+            let message = format!("a descriptor is a regular file, this is {noun}");
+            unreadable(code, message, "commit the file itself")
+        }
         File::TooLarge { size, most } => unreadable(
             "too-large",
             format!("the descriptor has {size} bytes, at most {most} are read"),
@@ -264,12 +264,13 @@ fn span() -> pilotage_diagnostic::Span {
     pilotage_diagnostic::Span { start: 0, end: 0 }
 }
 
-fn noun(kind: EntryKind) -> &'static str {
+/// What stands where a file should: the code of the problem, and what it is.
+fn in_words(kind: EntryKind) -> (&'static str, &'static str) {
     match kind {
-        EntryKind::File | EntryKind::Executable => "a file",
-        EntryKind::Symlink => "a symlink",
-        EntryKind::Submodule => "a submodule",
-        EntryKind::Directory => "a folder",
-        EntryKind::Unknown => "of a kind that git does not write",
+        EntryKind::File | EntryKind::Executable => ("file-kind", "a file"),
+        EntryKind::Symlink => ("symlink", "a symlink"),
+        EntryKind::Submodule => ("submodule", "a submodule"),
+        EntryKind::Directory => ("folder", "a folder"),
+        EntryKind::Unknown => ("file-kind", "of a kind that git does not write"),
     }
 }

@@ -19,7 +19,7 @@ use crate::collect::{Decided, Question};
 use crate::descriptors::{Resolved, Valid};
 use crate::error::Error;
 use crate::past::{self, EnvironmentPast, ServicePast};
-use crate::sight::{Sight, look, look_listed};
+use crate::sight::{Sight, look, look_listed, look_past};
 
 /// The repository, its policy and its ledger.
 #[derive(Debug)]
@@ -70,6 +70,27 @@ impl Desk {
             ledger_remote,
             sight,
         })
+    }
+
+    /// As [`Desk::open`], for somebody who only wants to know how things stand: while pilotage.yaml cannot be read, the newest
+    /// one that can is taken, and what is wrong with that of today is said beside it. Nothing may be decided by it then.
+    ///
+    /// # Errors
+    /// The repository or ledger cannot be reached, or there never was a pilotage.yaml that can be read.
+    pub fn open_past(access: Access) -> Result<(Self, Option<Error>), Error> {
+        let remote = access.remote()?;
+        let mut cache = Cache::open(&access.cache_dir, &remote)?;
+        let (sight, wrong) = look_past(&remote, &mut cache, &access.config_branch)?;
+        let (ledger, ledger_remote) = open_ledger(&access, &remote, &cache, &sight)?;
+        let desk = Self {
+            access,
+            remote,
+            cache,
+            ledger,
+            ledger_remote,
+            sight,
+        };
+        Ok((desk, wrong))
     }
 
     /// Looks again: one listing, and a fetch of what moved. The ledger is opened anew when policy moves it.

@@ -1,4 +1,5 @@
 use pilotage_diagnostic::Diagnostics;
+use pilotage_gitrepo::Listing;
 use pilotage_name::EnvironmentName;
 
 /// Why no decision could be reached. A refusal is no error; see `pilotage_gate::Verdict`.
@@ -15,6 +16,8 @@ pub enum Error {
     NoConfigBranch {
         /// The branch that was asked for.
         branch: String,
+        /// The branches there are.
+        known: Vec<String>,
     },
     /// The config branch holds no pilotage.yaml.
     #[error("the branch `{branch}` holds no readable pilotage.yaml")]
@@ -62,4 +65,15 @@ pub enum Error {
     /// What was recorded of a decision cannot be written.
     #[error("a decision cannot be recorded: {0}")]
     Record(#[from] serde_json::Error),
+}
+
+impl Error {
+    /// The config branch is not among the branches that are listed.
+    pub(crate) fn no_config_branch(branch: &str, listing: &Listing) -> Self {
+        let names = listing.refs.keys().filter_map(|name| name.branch_name());
+        Self::NoConfigBranch {
+            branch: branch.to_owned(),
+            known: names.map(str::to_owned).collect(),
+        }
+    }
 }

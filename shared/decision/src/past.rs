@@ -6,7 +6,7 @@ use pilotage_config::{First, Proof};
 use pilotage_gate::{Carried, FirstSight, Held, History, Seen};
 use pilotage_gitrepo::Repository;
 use pilotage_ledger::{
-    Accepted, EndWord, Ending, EnvironmentRecord, Monitor, Release, ReleaseState, ServiceRecord,
+    Accepted, EndWord, Ending, EnvironmentRecord, Liveness, Monitor, Release, ReleaseState, ServiceRecord,
 };
 use pilotage_name::{CommitId, EnvironmentName, ReleaseId, ServiceName};
 
@@ -187,6 +187,26 @@ fn unsettled(state: &ReleaseState, accepted: Option<&Seen>) -> Option<String> {
         .as_ref()
         .is_some_and(|proved| proved.descriptor == last.begun.descriptor);
     (of_it && !runs).then(|| loose_end(last)).flatten()
+}
+
+/// What is to be said of a release that goes on, by what is known of whoever holds it.
+#[must_use]
+pub fn under_way(running: &Release, holder: &Liveness) -> String {
+    let (id, version) = (&running.id, &running.begun.version);
+    let since = running.begun_at.strftime("%Y-%m-%d %H:%M:%S UTC");
+    match holder {
+        Liveness::Dead(how) => {
+            format!(
+                "{id} began to release {version} at {since} and was cut off: {how}; the next run takes it over"
+            )
+        }
+        Liveness::Alive | Liveness::Unknown => {
+            format!(
+                "{id} releases {version} since {since}, held by {}",
+                running.begun.holder
+            )
+        }
+    }
 }
 
 /// How a release ended that neither proved what was asked nor rejected it.

@@ -12,6 +12,9 @@ use crate::error::Error;
 /// The file that holds policy, at the root of the config branch.
 pub const CONFIG_FILE: &str = "pilotage.yaml";
 
+/// So many commits of the config branch are looked through for a pilotage.yaml that can be read.
+const MOST_SEARCHED: usize = 1000;
+
 /// The largest pilotage.yaml, in bytes.
 const LARGEST_CONFIG: u64 = 1024 * 1024;
 
@@ -92,7 +95,17 @@ pub fn look(
         None => vec![format!("refs/heads/{config_branch}")],
     };
     let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
-    let listing = remote.list(&patterns)?;
+    let listing = match remote.list(&patterns) {
+        // Whoever looks for the first time may have named another branch than they meant.
+        Err(empty @ pilotage_gitrepo::Error::EmptyListing { .. }) if before.is_none() => {
+            let all = remote.list_or_empty(&["refs/heads/"])?;
+            return Err(match all.refs.is_empty() {
+                true => empty.into(),
+                false => Error::no_config_branch(config_branch, &all),
+            });
+        }
+        listing => listing?,
+    };
     look_listed(remote, cache, config_branch, &listing)
 }
 
@@ -120,6 +133,51 @@ pub fn look_listed(
     }
 }
 
+/// As [`look`], for somebody who only wants to know how things stand: while pilotage.yaml cannot be read, the newest one of
+/// the config branch that can is taken, and what is wrong is said beside it.
+///
+/// # Errors
+/// The remote or the cache cannot be read, or the config branch never held a pilotage.yaml that can be read.
+pub fn look_past(
+    remote: &Remote,
+    cache: &mut Cache,
+    config_branch: &str,
+) -> Result<(Sight, Option<Error>), Error> {
+    let wrong = match look(remote, cache, config_branch, None) {
+        Ok(sight) => return Ok((sight, None)),
+        Err(wrong @ (Error::Config { .. } | Error::NoConfig { .. })) => wrong,
+        Err(error) => return Err(error),
+    };
+    let listing = cache
+        .fetch(remote, &[&format!("refs/heads/{config_branch}")])?
+        .listing;
+    let Some(tip) = listing.branch(config_branch) else {
+        return Err(wrong);
+    };
+    let mut before = cache.entry(tip, CONFIG_FILE)?;
+    for commit in cache.first_parent_range(None, tip)?.iter().take(MOST_SEARCHED) {
+        let there = cache.entry(commit, CONFIG_FILE)?;
+        if there == before || there.is_none() {
+            continue;
+        }
+        before = there;
+        match read_at(cache, &listing, commit.clone(), config_branch) {
+            Ok(sight) => {
+                let patterns = sight.patterns(config_branch);
+                let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+                let listing = cache.fetch(remote, &patterns)?.listing;
+                return Ok((
+                    read_at(cache, &listing, commit.clone(), config_branch)?,
+                    Some(wrong),
+                ));
+            }
+            Err(Error::Config { .. } | Error::NoConfig { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(wrong)
+}
+
 /// Reads policy and tips from refs that are in the repository already; for a working copy or a cache.
 ///
 /// # Errors
@@ -128,9 +186,16 @@ pub fn read(repository: &Repository, listing: &Listing, config_branch: &str) -> 
     let config_commit = listing
         .branch(config_branch)
         .cloned()
-        .ok_or_else(|| Error::NoConfigBranch {
-            branch: config_branch.to_owned(),
-        })?;
+        .ok_or_else(|| Error::no_config_branch(config_branch, listing))?;
+    read_at(repository, listing, config_commit, config_branch)
+}
+
+fn read_at(
+    repository: &Repository,
+    listing: &Listing,
+    config_commit: CommitId,
+    config_branch: &str,
+) -> Result<Sight, Error> {
     let (config, config_source, warnings) = config_at(repository, &config_commit, config_branch)?;
     let tips = config
         .environments

@@ -11,13 +11,13 @@ use pilotage_decision::{Access, Desk, Recorded};
 use pilotage_gitrepo::{Limits, RemoteUrl};
 use pilotage_ledger::{
     Adopted, Append, Begin, BeginRequest, Effects, EndWord, EnvironmentRecord, Finished, Frozen, Holder,
-    Lease, Note, Proof, Rejected, Stage, Trigger, TriggerKind, Undone,
+    Lease, LinuxMachine, Note, Proof, Rejected, Stage, Trigger, TriggerKind, Undone,
 };
 use pilotage_name::{CommitId, EnvironmentName, ServiceKey, ServiceName};
 use pilotage_tests::contract::assert_valid;
 use pilotage_tests::gitserver::{NewCommit, Person};
 use serde_json::Value;
-use world::{CONFIG, World, descriptor, pilotage};
+use world::{CONFIG, World, descriptor, pilotage, places};
 
 /// A monitor and a releaser, whose clock the test moves.
 struct Script<'a> {
@@ -93,6 +93,10 @@ impl<'a> Script<'a> {
     }
 
     fn begin(&mut self, version: &str) -> Lease {
+        self.begin_by(version, Holder::build("https://ci.example.com/release/7"))
+    }
+
+    fn begin_by(&mut self, version: &str, holder: Holder) -> Lease {
         let commit = self.tip();
         let monitor = self.desk.ledger().monitor(&self.environment).unwrap();
         let accepted = monitor.services[&self.service].accepted.clone().unwrap();
@@ -115,7 +119,7 @@ impl<'a> Script<'a> {
                 change: None,
             },
             decision: None,
-            holder: Holder::build("https://ci.example.com/release/7"),
+            holder,
             lasts: Duration::from_secs(600),
             retires: false,
         };
@@ -435,6 +439,73 @@ fn a_branch_that_is_gone_still_has_its_story() {
 }
 
 #[test]
+fn a_policy_that_is_broken_keeps_nobody_from_the_story() {
+    let world = world();
+    for broken in [
+        CONFIG.replace("project:", "porject:"),
+        "environments: [\n".to_owned(),
+    ] {
+        let commit = NewCommit::new("A slip").file("pilotage.yaml", &broken);
+        world.bare.commit("main", commit);
+        let output = world.pilotage("why shop qa");
+        assert_eq!(output.code, Some(0), "{output}");
+        for said in [
+            "shop 1.0.0 runs in qa since",
+            "git asks for 1.1.0",
+            "pilotage.yaml has errors, so nothing is decided or released",
+            "pilotage.yaml:",
+            &format!("`pilotage check --repo {}` tells all", world.path().display()),
+        ] {
+            assert!(output.stdout.contains(said), "{said}: {output}");
+        }
+        assert!(!places(&output).is_empty(), "{output}");
+    }
+    let output = world.pilotage("why shop qa --config-branch mian");
+    assert_eq!(output.code, Some(3), "{output}");
+    assert!(
+        output.stderr.contains("did you mean `--config-branch main`?"),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_holder_that_is_gone_holds_nothing() {
+    let world = World::with(CONFIG, &[("services/shop.yaml", &descriptor("shop"))]);
+    let mut script = Script::of(&world);
+    script.decide();
+    let here = LinuxMachine::read().unwrap().this_process().unwrap();
+    let mut gone = serde_json::to_value(here).unwrap();
+    // The process that had this number before.
+    gone["started"] = Value::from(1);
+    script
+        .after(1)
+        .begin_by("1.0.0", serde_json::from_value(gone).unwrap());
+    let output = world.pilotage("why shop qa");
+    let (_, now) = output.stdout.split_once("Now:").unwrap();
+    assert!(
+        now.contains("qa.shop.1 began to release 1.0.0 at ") && now.contains("was cut off"),
+        "{output}"
+    );
+    assert!(!now.contains("held by"), "{output}");
+}
+
+#[test]
+fn a_commit_is_named_by_the_digits_that_are_shown() {
+    let world = world();
+    let tip = world.bare.id("qa");
+    let of = |commit: &str| world.pilotage(&format!("why shop qa --commit {commit}"));
+    assert_eq!(of(&tip[..10]).stdout, of(&tip).stdout);
+    let output = of("0123456789");
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(
+        output
+            .stderr
+            .contains("no commit in the repository begins with 0123456789"),
+        "{output}"
+    );
+}
+
+#[test]
 fn a_frozen_environment_is_said_even_where_what_runs_is_what_is_asked() {
     let world = World::with(CONFIG, &[("services/shop.yaml", &descriptor("shop"))]);
     let mut script = Script::of(&world);
@@ -449,7 +520,7 @@ fn a_frozen_environment_is_said_even_where_what_runs_is_what_is_asked() {
     assert_eq!(
         output
             .stdout
-            .matches(&format!("accept --repo … --env qa --commit {tip}"))
+            .matches(&format!("acme --env qa --commit {tip} --by"))
             .count(),
         1,
         "{output}"

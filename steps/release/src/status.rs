@@ -1,7 +1,9 @@
 //! What runs where, since when, by whose commit: one row a service, from its release chain. Pure.
 
 use jiff::Timestamp;
+use pilotage_decision::past::under_way;
 use pilotage_diagnostic::{printable, printable_lines};
+use pilotage_gate::{Decision, Verdict};
 use pilotage_ledger::{Ending, Liveness, ReleaseState};
 use pilotage_name::{CommitId, EnvironmentName, ReleaseId, ServiceName};
 use serde::Serialize;
@@ -161,24 +163,11 @@ impl Row {
             ));
         }
         if let Some(running) = &state.running {
-            let (id, version, since) = (&running.id, &running.begun.version, shown(running.begun_at));
-            let (stands, note) = match holder {
-                Liveness::Dead(how) => (
-                    State::CutOff,
-                    format!(
-                        "{id} began to release {version} at {since} and was cut off: {how}; the next run takes it over"
-                    ),
-                ),
-                Liveness::Alive | Liveness::Unknown => (
-                    State::Releasing,
-                    format!(
-                        "{id} releases {version} since {since}, held by {}",
-                        running.begun.holder
-                    ),
-                ),
+            row.state = match holder {
+                Liveness::Dead(_) => State::CutOff,
+                Liveness::Alive | Liveness::Unknown => State::Releasing,
             };
-            row.state = stands;
-            row.notes.push(note);
+            row.notes.push(under_way(running, holder));
         } else if let Some(last) = state.last()
             && row.release.as_ref() != Some(&last.id)
             && row.state != State::Held
@@ -200,7 +189,20 @@ impl Row {
         }
         row
     }
+
+    /// What was decided about the service last, where that keeps something from being released. What was rejected is told
+    /// with its release.
+    pub fn asks(&mut self, decision: &Decision) {
+        let kept = matches!(decision.verdict, Verdict::Skip | Verdict::Refuse | Verdict::Wait);
+        if kept && self.state != State::Held {
+            self.notes.push(format!("git asks for {}", decision.headline()));
+        }
+    }
 }
+
+/// What follows the table: the ledger knows what was proved when it was released, and not what somebody did at a target
+/// since.
+const BY_THE_RECORD: &str = "as last proved; `pilotage-deploy status` asks a target how it is now\n";
 
 /// The table for people.
 #[must_use]
@@ -254,6 +256,9 @@ pub fn table(rows: &[Row]) -> String {
         {
             text.push_str(&format!("    {}\n", printable_lines(note, "      ")));
         }
+    }
+    if rows.iter().any(|row| row.version.is_some()) {
+        text.push_str(BY_THE_RECORD);
     }
     text
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use pilotage_config::First;
-use pilotage_decision::Desk;
+use pilotage_decision::{Desk, descriptors};
 use pilotage_gate::{Answer, Verdict};
 use pilotage_ledger::{Accepted, Adopted, Note, Noted};
 use pilotage_name::{ServiceKey, ServiceName};
@@ -337,4 +337,39 @@ fn first_sight_waits_for_its_owner_and_later_services_are_ordinary() {
         1,
         "its range starts where the environment was first seen"
     );
+}
+
+#[test]
+fn what_stands_in_a_descriptors_place_is_called_what_it_is() {
+    for (mode, content, code, noun) in [
+        ("120000", "/etc/passwd", "symlink", "this is a symlink"),
+        (
+            "160000",
+            "1234567890123456789012345678901234567890",
+            "submodule",
+            "this is a submodule",
+        ),
+    ] {
+        let world = World::new();
+        let commit = NewCommit::new("Something else").entry(mode, "services/shop.yaml", content);
+        world.repository.commit("qa", commit.by(&person("rita")));
+        let desk = world.desk();
+        let (qa, tip) = (name("qa"), desk.sight().tip(&name("qa")).unwrap());
+        let read = descriptors::read(
+            desk.cache(),
+            tip,
+            &qa,
+            &name("shop"),
+            &desk.sight().environments(),
+        );
+        let descriptors::Resolved::Broken { diagnostics } = read.unwrap() else {
+            panic!("{mode} is no descriptor");
+        };
+        let told: Vec<(&str, &str)> = diagnostics
+            .iter()
+            .map(|one| (one.code.as_str(), one.message.as_str()))
+            .collect();
+        assert_eq!(told.len(), 1);
+        assert!(told[0].0 == code && told[0].1.contains(noun), "{told:?}");
+    }
 }

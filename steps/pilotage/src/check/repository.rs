@@ -1,7 +1,7 @@
 //! A whole repository, read from its refs: configuration, every environment branch, ledger.
 
 use pilotage_config::Config;
-use pilotage_decision::fault::of_git;
+use pilotage_decision::fault::{of_git, other_config_branch};
 use pilotage_decision::sight::{CONFIG_FILE, config_at};
 use pilotage_decision::{Access, Desk, Error};
 use pilotage_descriptor::FOLDER;
@@ -118,8 +118,9 @@ pub(super) fn configuration(
     findings: &mut Findings,
 ) -> Result<Option<(CommitId, Config)>, Fault> {
     let missing = |message: String| {
-        let help = "`pilotage init` makes a repository that works; `--config-branch` names another branch";
-        [Diagnostic::error("no-configuration", message).help(help)]
+        let names = listing.refs.keys().filter_map(|name| name.branch_name());
+        let others: Vec<String> = names.filter(|name| *name != branch).map(str::to_owned).collect();
+        [Diagnostic::error("no-configuration", message).help(other_config_branch(branch, &others))]
     };
     let Some(commit) = listing.branch(branch) else {
         findings.add(

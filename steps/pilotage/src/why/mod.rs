@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pilotage_decision::descriptors::{self, Resolved};
-use pilotage_decision::fault::of_ledger;
+use pilotage_decision::fault::{of_ledger, unreadable_policy};
 use pilotage_decision::{Access, Desk, Error, Still};
 use pilotage_diagnostic::nearest;
-use pilotage_ledger::{PastRecord, ReleaseChain};
+use pilotage_ledger::{LinuxMachine, Liveness, PastRecord, ReleaseChain, ReleaseState, liveness};
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 use pilotage_outcome::{Fault, StepReport};
 use pilotage_step::Context;
 use serde_json::json;
 
 use crate::args::Why;
-pub use present::{Asks, Present};
+pub use present::{Asks, Known, Present};
 pub use story::{Chapter, Kind, tell};
 pub use text::text;
 
@@ -50,7 +50,7 @@ fn look(wish: &Why, cx: &Context) -> Result<StepReport, Fault> {
     let mut access = Access::of(&wish.repository, &wish.config_branch, cx)?;
     // Nothing is written here, so nothing is to be signed.
     access.ledger_key = None;
-    let mut desk = Desk::open(access)?;
+    let (mut desk, broken) = Desk::open_past(access)?;
     let tip = match desk.sight().tip(environment) {
         Ok(tip) => Some(tip.clone()),
         // A branch that is gone still has a past.
@@ -75,7 +75,9 @@ fn look(wish: &Why, cx: &Context) -> Result<StepReport, Fault> {
     let commands = desk.command_lines();
     let still = known.and_then(|known| Still::of(known, &monitor.environment, tip.as_ref(), &commands));
     let why = still.as_ref().map(|still| still.why.clone());
-    let present = present(&mut desk, environment, service, tip.as_ref(), &chain, still)?;
+    let by = desk.sight().config_commit.short().to_owned();
+    let said = broken.as_ref().map(|wrong| unreadable_policy(wrong, &by));
+    let present = present(&mut desk, environment, service, tip.as_ref(), &chain, still, said)?;
     let asks_nothing = matches!(present.asks, Asks::Nothing | Asks::Unknown);
     if chain.entries.is_empty() && decisions.is_empty() && asks_nothing {
         return Err(unknown(&desk, environment, service, tip.as_ref(), why)?);
@@ -102,6 +104,10 @@ fn look(wish: &Why, cx: &Context) -> Result<StepReport, Fault> {
         Some(tip) => report.commit(tip),
         None => report,
     };
+    let report = match broken {
+        Some(Error::Config { diagnostics }) => report.diagnostics(diagnostics),
+        _ => report,
+    };
     Ok(report
         .summary(present.sentence())
         .result(result)
@@ -116,7 +122,7 @@ fn story(chain: &Arc<ReleaseChain>, decisions: &[PastRecord], commit: Option<&Co
     all
 }
 
-/// How things are now: what runs, what git asks for, and what the gates would say.
+/// How things are now: what runs, what git asks for, and what the gates would say, where they can be asked.
 fn present(
     desk: &mut Desk,
     environment: &EnvironmentName,
@@ -124,53 +130,64 @@ fn present(
     tip: Option<&CommitId>,
     chain: &ReleaseChain,
     still: Option<Still>,
+    broken: Option<String>,
 ) -> Result<Present, Fault> {
-    let Some(tip) = tip else {
-        let asks = Asks::Unknown;
-        return Ok(Present::of(
-            environment,
-            service,
-            asks,
-            chain.state(),
-            None,
-            still,
-            &desk.command_lines(),
-        ));
-    };
-    let environments = desk.sight().environments();
-    let asked = descriptors::read(desk.cache(), tip, environment, service, &environments)?;
-    let asks = match asked {
-        Resolved::Valid(valid) => Asks::Valid {
-            commit: tip.clone(),
-            version: valid.descriptor.version.to_string(),
-            digest: valid.digest,
-        },
-        Resolved::Broken { diagnostics } => Asks::Broken {
-            commit: tip.clone(),
-            problems: diagnostics
-                .iter()
-                .filter(|problem| problem.is_error())
-                .map(|problem| problem.line())
-                .collect(),
-        },
-        Resolved::Absent => Asks::Nothing,
-    };
-    let decision = match asks {
-        Asks::Nothing | Asks::Unknown => None,
-        Asks::Valid { .. } | Asks::Broken { .. } => {
+    let asks = asks(desk, environment, service, tip)?;
+    let decision = match (&asks, tip, &broken) {
+        (Asks::Valid { .. } | Asks::Broken { .. }, Some(tip), None) => {
             let (decided, _) = desk.decide(environment, std::slice::from_ref(service), tip, None)?;
             decided.into_iter().next().map(|one| one.decision)
         }
+        _ => None,
     };
-    Ok(Present::of(
-        environment,
-        service,
+    let state = chain.state();
+    let known = Known {
         asks,
-        chain.state(),
+        state,
+        holder: &holder(state),
         decision,
         still,
-        &desk.command_lines(),
-    ))
+        broken,
+        commands: &desk.command_lines(),
+    };
+    Ok(Present::of(environment, service, known))
+}
+
+/// What is known of whoever holds the release that goes on. Where this machine cannot be asked about itself, nobody is
+/// known to be gone.
+fn holder(state: &ReleaseState) -> Liveness {
+    match (&state.running, LinuxMachine::read()) {
+        (Some(running), Ok(machine)) => liveness(&running.begun.holder, &machine),
+        _ => Liveness::Unknown,
+    }
+}
+
+fn asks(
+    desk: &Desk,
+    environment: &EnvironmentName,
+    service: &ServiceName,
+    tip: Option<&CommitId>,
+) -> Result<Asks, Error> {
+    let Some(tip) = tip else { return Ok(Asks::Unknown) };
+    let environments = desk.sight().environments();
+    Ok(
+        match descriptors::read(desk.cache(), tip, environment, service, &environments)? {
+            Resolved::Valid(valid) => Asks::Valid {
+                commit: tip.clone(),
+                version: valid.descriptor.version.to_string(),
+                digest: valid.digest,
+            },
+            Resolved::Broken { diagnostics } => Asks::Broken {
+                commit: tip.clone(),
+                problems: diagnostics
+                    .iter()
+                    .filter(|problem| problem.is_error())
+                    .map(|problem| problem.line())
+                    .collect(),
+            },
+            Resolved::Absent => Asks::Nothing,
+        },
+    )
 }
 
 fn unknown(

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use pilotage_command_line::CommandLines;
 use pilotage_decision::Still;
+use pilotage_decision::past::under_way;
 use pilotage_gate::{Decision, Verdict};
-use pilotage_ledger::ReleaseState;
+use pilotage_ledger::{Liveness, ReleaseState};
 use pilotage_name::{CommitId, EnvironmentName, ReleaseId, ServiceName};
 use serde::Serialize;
 
@@ -78,18 +79,30 @@ pub enum Asks {
     Unknown,
 }
 
+/// What is known of the present.
+#[derive(Debug)]
+pub struct Known<'a> {
+    /// What git asks for.
+    pub asks: Asks,
+    /// What the record says.
+    pub state: &'a ReleaseState,
+    /// What is known of whoever holds the release that goes on.
+    pub holder: &'a Liveness,
+    /// What the gates say now; none where they cannot be asked.
+    pub decision: Option<Decision>,
+    /// Why nothing is decided in the environment.
+    pub still: Option<Still>,
+    /// Why nothing is decided at all.
+    pub broken: Option<String>,
+    /// The commands that people are told to type.
+    pub commands: &'a CommandLines,
+}
+
 impl Present {
-    /// The present from what git asks for, what the record says, and what the gates say now.
+    /// The present of one service.
     #[must_use]
-    pub fn of(
-        environment: &EnvironmentName,
-        service: &ServiceName,
-        asks: Asks,
-        state: &ReleaseState,
-        decision: Option<Decision>,
-        still: Option<Still>,
-        commands: &CommandLines,
-    ) -> Self {
+    pub fn of(environment: &EnvironmentName, service: &ServiceName, known: Known<'_>) -> Self {
+        let state = known.state;
         let runs = state.proved.as_ref().map(|proved| Runs {
             version: proved.version.clone(),
             since: proved.since,
@@ -105,7 +118,7 @@ impl Present {
             adopted: proved.adopted,
             digest: proved.descriptor.clone(),
         });
-        let equal = match (&runs, &asks) {
+        let equal = match (&runs, &known.asks) {
             (Some(runs), Asks::Valid { digest, .. }) => runs.digest == *digest && state.unsettled.is_none(),
             _ => false,
         };
@@ -113,37 +126,39 @@ impl Present {
             service: service.clone(),
             environment: environment.clone(),
             runs,
-            asks,
+            asks: known.asks.clone(),
             equal,
             why: Vec::new(),
             satisfy: Vec::new(),
         };
-        present.explain(state, decision, still.as_ref(), commands);
+        present.explain(known);
         // What stands in the way of everything is said by more than one.
         let mut seen = BTreeSet::new();
         present.satisfy.retain(|needs| seen.insert(needs.clone()));
         present
     }
 
-    fn explain(
-        &mut self,
-        state: &ReleaseState,
-        decision: Option<Decision>,
-        still: Option<&Still>,
-        commands: &CommandLines,
-    ) {
-        if let Some(still) = still {
+    fn explain(&mut self, known: Known<'_>) {
+        let Known {
+            state,
+            decision,
+            still,
+            commands,
+            ..
+        } = known;
+        if let Some(broken) = known.broken {
+            self.why.push(broken);
+            self.satisfy.push(format!(
+                "a commit to the config branch that mends it; `{}` tells all",
+                commands.check()
+            ));
+        }
+        if let Some(still) = &still {
             self.why.push(still.why.clone());
             self.satisfy.push(still.needs.clone());
         }
         if let Some(running) = &state.running {
-            self.why.push(format!(
-                "{} releases {} since {}, held by {}",
-                running.id,
-                running.begun.version,
-                moment(running.begun_at),
-                running.begun.holder
-            ));
+            self.why.push(under_way(running, known.holder));
         }
         if let Some(release) = &state.unsettled {
             self.why.push(format!(

@@ -33,8 +33,12 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
     let repo = args.command.repo().clone();
     let access = Access::of(&repo, &args.config_branch, &cx)?;
     check(&args.command)?;
-    let opened = tokio::task::spawn_blocking(move || Desk::open(access).map_err(Fault::from));
-    let desk = match cx.cancel.run(opened).await? {
+    let reads = matches!(args.command, Command::Status { .. });
+    let opened = tokio::task::spawn_blocking(move || match reads {
+        true => Desk::open_past(access).map_err(Fault::from),
+        false => Desk::open(access).map(|desk| (desk, None)).map_err(Fault::from),
+    });
+    let (desk, broken) = match cx.cancel.run(opened).await? {
         Ok(desk) => desk?,
         Err(error) => return Err(Fault::internal("opening the repository broke off").caused_by(error)),
     };
@@ -53,7 +57,7 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
             release::release(&cx, records, launcher, target, keep.as_deref()).await
         }
         Command::Finish { repo, dir } => directory::finish(&cx, &records, &repo, &dir).await,
-        Command::Status { repo } => status::status(&records, &repo).await,
+        Command::Status { repo } => status::status(&records, &repo, broken).await,
         Command::Abandon {
             repo,
             release,

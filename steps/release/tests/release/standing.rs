@@ -213,8 +213,51 @@ fn a_frozen_environment_is_told_under_the_table() {
     assert!(
         output
             .stdout
-            .contains("prod is frozen since 2026-01-02 03:04:05Z: the branch was deleted"),
+            .contains("prod is frozen since 2026-01-02 03:04:05 UTC: the branch was deleted"),
         "{output}"
     );
-    assert!(output.stdout.contains("git-monitor accept"), "{output}");
+    let tip = world.repository.id("prod");
+    let accept = format!("env.git --env prod --commit {tip} --by");
+    assert!(output.stdout.contains(&accept), "{accept}: {output}");
+}
+
+#[test]
+fn the_status_answers_while_the_policy_is_broken() {
+    let world = World::new();
+    world.push("prod", "shop", "1.0.0");
+    decide(&world);
+    rule(
+        &world,
+        "apiVersion: pilotage/v1\nproject: acme\nenvironments: {qa: {taget: here}}\n",
+    );
+    let output = status(&world, &[]);
+    assert_eq!(output.code, Some(0), "{output}");
+    for said in [
+        "never released",
+        "pilotage.yaml has errors, so nothing is decided or released",
+        "pilotage.yaml:3:21",
+    ] {
+        assert!(output.stdout.contains(said), "{said}: {output}");
+    }
+    rule(&world, CONFIG);
+    let output = status(&world, &["--output", "json"]);
+    assert_eq!(
+        output.json()["result"]["broken"],
+        serde_json::Value::Null,
+        "{output}"
+    );
+}
+
+#[test]
+fn the_status_says_what_is_asked_for_and_kept_back() {
+    let world = World::new();
+    world.push("prod", "shop", "1.0.0");
+    let skipped = NewCommit::new("shop 1.1.0 [skip ci]").file("services/shop.yaml", descriptor("1.1.0", ""));
+    world.repository.commit("prod", skipped);
+    decide(&world);
+    let output = status(&world, &[]);
+    assert!(
+        output.stdout.contains("git asks for shop 1.1.0 in prod: skipped"),
+        "{output}"
+    );
 }
