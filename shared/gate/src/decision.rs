@@ -9,6 +9,9 @@ use crate::direction::{Direction, direction};
 use crate::evidence::{Asked, Evidence, FirstSight};
 use crate::gates;
 
+/// The name of the format.
+const SCHEMA: &str = "decision/v1";
+
 /// What a decision says to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -89,7 +92,8 @@ impl GateResult {
 /// All gates of one service in one environment for one range of commits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
-    /// `decision/v1`.
+    /// Always `decision/v1`.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
     /// What to do.
     pub verdict: Verdict,
@@ -200,7 +204,7 @@ pub fn decide(config: &Config, evidence: Evidence, commands: &CommandLines, now:
     };
     let seen = evidence.asked.valid();
     Decision {
-        schema: "decision/v1".to_owned(),
+        schema: SCHEMA.to_owned(),
         verdict,
         environment: evidence.environment.clone(),
         service: evidence.service.clone(),

@@ -23,7 +23,8 @@ pub use evidence::{
 pub use gates::brought_by;
 pub use person::person_of;
 
-/// The JSON Schema (draft 2020-12) of a decision as it is recorded: `decision/v1`.
+/// The JSON Schema (draft 2020-12) of a decision as it is recorded: `decision/v1`, committed as
+/// `shared/gate/decision.schema.json`.
 #[must_use]
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Decision).to_value()

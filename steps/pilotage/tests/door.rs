@@ -20,6 +20,7 @@ fn the_schemas_are_the_committed_ones() {
         ("descriptor", "shared/descriptor/schema.json"),
         ("config", "shared/config/schema.json"),
         ("report", "shared/outcome/step-report.schema.json"),
+        ("decision", "shared/gate/decision.schema.json"),
         ("event", "shared/ledger/schemas/release-event.v1.schema.json"),
         ("manifest", "shared/manifest/step-manifest.schema.json"),
     ] {
