@@ -40,7 +40,7 @@ pub fn parse(source: &Source) -> (Option<Config>, Diagnostics) {
     let salvaged = salvage::<ConfigFile>(
         &node,
         source,
-        &[("apiVersion", "pilotage/v1"), ("project", "p")],
+        &[("apiVersion", "pilotage/v1"), ("project", "project")],
         MAPS,
     );
     problems.extend(salvaged.problems.clone());

@@ -71,7 +71,7 @@ fn a_small_file_has_the_pipelines_of_the_three_environments() {
 #[test]
 fn other_environments_follow_qa_or_prod() {
     let config = read(
-        "apiVersion: pilotage/v1\nproject: a\ntargets: {b: {docker: {}}}\nenvironments: {dev: {target: b}, live: {target: b, from: dev}}\n",
+        "apiVersion: pilotage/v1\nproject: acme\ntargets: {b: {docker: {}}}\nenvironments: {dev: {target: b}, live: {target: b, from: dev}}\n",
     );
     let steps = |name| -> Vec<_> { config.stages(&environment(name)).iter().map(|s| s.step).collect() };
     assert_eq!(steps("dev"), [StepName::Deploy, StepName::Healthcheck]);
@@ -160,8 +160,7 @@ fn cross(config: &str, descriptors: &[(&str, &str)]) -> String {
     render_terminal(config.cross_check(&qa, &files).as_slice(), false)
 }
 
-const BOX: &str =
-    "apiVersion: pilotage/v1\nproject: a\ntargets: {box: {docker: {}}}\nenvironments: {qa: {target: box}}\n";
+const BOX: &str = "apiVersion: pilotage/v1\nproject: acme\ntargets: {box: {docker: {}}}\nenvironments: {qa: {target: box}}\n";
 
 #[test]
 fn descriptors_that_collide_are_told_in_both() {

@@ -13,7 +13,7 @@ record! {
         /// How the rest of the descriptor calls it: lower-case letters, digits and hyphens, at most 15.
         pub name: String => name,
         /// The number inside the instance.
-        pub port: u16 => number,
+        pub port: u16,
         /// Who can reach it.
         pub publish: Publish = Publish::Internal,
         /// Which requests the proxy sends here; only with `publish: proxy`.
@@ -66,15 +66,6 @@ fn name(node: &Node, cx: &mut Decoder) -> Option<String> {
     None
 }
 
-fn number(node: &Node, cx: &mut Decoder) -> Option<u16> {
-    let number = u16::decode(node, cx)?;
-    if number == 0 {
-        cx.invalid_value(node, "port", "0", "it has to be from 1 to 65535");
-        return None;
-    }
-    Some(number)
-}
-
 fn route_path(node: &Node, cx: &mut Decoder) -> Option<String> {
     let text = String::decode(node, cx)?;
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '"' | '\\' | '{' | '}');
@@ -94,7 +85,7 @@ impl Decode for Publish {
     fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
         if node.entries().is_some() {
             let mut fields = Fields::of(node, cx, "`publish`")?;
-            let host = fields.take("host", cx, number, || None);
+            let host = fields.take("host", cx, u16::decode, || None);
             let bind = fields.or_else("bind", cx, || ANY);
             fields.finish(cx);
             return Some(Self::Host {

@@ -15,6 +15,9 @@ pub enum NameError {
     /// Nothing was given.
     #[error("it is empty")]
     Empty,
+    /// A single character, which is no name.
+    #[error("it has one character, at least two are needed")]
+    TooShort,
     /// Longer than the kind of name may be.
     #[error("it has {length} characters, at most {most} are allowed")]
     TooLong {
@@ -46,7 +49,11 @@ fn check_label(text: &str, most: usize) -> Result<(), NameError> {
         .iter()
         .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-');
     if inner && bytes[0].is_ascii_lowercase() && !text.ends_with('-') {
-        Ok(())
+        if length < 2 {
+            Err(NameError::TooShort)
+        } else {
+            Ok(())
+        }
     } else {
         Err(NameError::Grammar { rule: LABEL_RULE })
     }
@@ -107,15 +114,15 @@ macro_rules! text_type {
 
 text_type!(
     /// A project: the prefix of everything Pilotage creates. At most 20 characters.
-    ProjectName, |t: &str| check_label(t, 20), pattern "^[a-z]([a-z0-9-]*[a-z0-9])?$", max 20
+    ProjectName, |t: &str| check_label(t, 20), pattern "^[a-z][a-z0-9-]*[a-z0-9]$", max 20
 );
 text_type!(
     /// An environment, such as `qa`. At most 20 characters.
-    EnvironmentName, |t: &str| check_label(t, 20), pattern "^[a-z]([a-z0-9-]*[a-z0-9])?$", max 20
+    EnvironmentName, |t: &str| check_label(t, 20), pattern "^[a-z][a-z0-9-]*[a-z0-9]$", max 20
 );
 text_type!(
     /// A service: the file name of its descriptor without `.yaml`. At most 40 characters.
-    ServiceName, |t: &str| check_label(t, 40), pattern "^[a-z]([a-z0-9-]*[a-z0-9])?$", max 40
+    ServiceName, |t: &str| check_label(t, 40), pattern "^[a-z][a-z0-9-]*[a-z0-9]$", max 40
 );
 
 fn check_commit(text: &str) -> Result<(), NameError> {
@@ -266,11 +273,11 @@ mod tests {
 
     #[test]
     fn names_follow_the_grammar() {
-        for good in ["a", "qa", "my-shop2", "a1"] {
+        for good in ["qa", "my-shop2", "a1"] {
             assert_eq!(good.parse::<ServiceName>().unwrap().as_str(), good);
         }
         for bad in [
-            "", "Shop", "1shop", "-a", "shop-", "sh_op", "../x", "a b", "é", "$(id)",
+            "", "a", "Shop", "1shop", "-a", "shop-", "sh_op", "../x", "a b", "é", "$(id)",
         ] {
             assert!(bad.parse::<ServiceName>().is_err(), "{bad:?} must be refused");
         }

@@ -1,9 +1,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{QuantityError, text_serde};
+use crate::{QuantityError, text_read};
 
-/// A span of time, in milliseconds, written with units: `500ms`, `30s`, `1h30m`, `2d`.
+/// A span of time, in milliseconds, written with units: `500ms`, `1.5s`, `30s`, `1h30m`, `2d`.
+///
+/// For people ([`fmt::Display`]) what is longer than a second is written with a fraction, `1.272s`; in files that we write
+/// (`Serialize`) with units alone, `1s272ms`, as ever: hashes are taken of those. Both are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Duration {
     millis: u64,
@@ -76,10 +79,15 @@ impl FromStr for Duration {
         let mut millis: u64 = 0;
         let mut largest_left = 0;
         while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-            let number: u64 = match rest[..digits].parse() {
+            let is_number = |c: char| c.is_ascii_digit() || c == '.';
+            let digits = rest.find(|c| !is_number(c)).unwrap_or(rest.len());
+            let (whole, fraction) = match rest[..digits].split_once('.') {
+                Some((whole, fraction)) => (whole, Some(fraction)),
+                None => (&rest[..digits], None),
+            };
+            let number: u64 = match whole.parse() {
                 Ok(number) => number,
-                Err(_) if digits == 0 => return Err(MALFORMED),
+                Err(_) if whole.is_empty() => return Err(MALFORMED),
                 Err(_) => return Err(QuantityError::TooLarge),
             };
             let tail = &rest[digits..];
@@ -108,16 +116,31 @@ impl FromStr for Duration {
                 .ok_or(QuantityError::TooLarge)?;
             millis = millis.checked_add(part).ok_or(QuantityError::TooLarge)?;
             rest = &tail[unit_length..];
+            if let Some(fraction) = fraction {
+                // Of seconds only, and at the end: `1.5h` and `1.5s20ms` are read in more than one way.
+                let thousandths = (unit == "s" && rest.is_empty())
+                    .then(|| thousandths(fraction))
+                    .flatten();
+                millis = millis
+                    .checked_add(thousandths.ok_or(MALFORMED)?)
+                    .ok_or(QuantityError::TooLarge)?;
+            }
         }
         Ok(Self { millis })
     }
 }
 
-impl fmt::Display for Duration {
-    /// The shortest exact writing: `1h30m`, `1s500ms`, `0s`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// One to three digits behind the point.
+fn thousandths(fraction: &str) -> Option<u64> {
+    let good = (1..=3).contains(&fraction.len()) && fraction.bytes().all(|b| b.is_ascii_digit());
+    good.then(|| format!("{fraction:0<3}").parse().ok()).flatten()
+}
+
+impl Duration {
+    /// In whole units: `1h30m`, `1s500ms`, `0s`.
+    fn in_units(self) -> String {
         if self.millis == 0 {
-            return f.pad("0s");
+            return "0s".to_owned();
         }
         let mut text = String::new();
         let mut left = self.millis;
@@ -128,11 +151,36 @@ impl fmt::Display for Duration {
                 left %= size;
             }
         }
-        f.pad(&text)
+        text
     }
 }
 
-text_serde!(Duration, "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$");
+impl fmt::Display for Duration {
+    /// Exact, as people write it: `1h30m`, `1.5s`, `20ms`, `0s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, thousandths) = (self.millis % 60_000 / 1_000, self.millis % 1_000);
+        if seconds == 0 || thousandths == 0 {
+            return f.pad(&self.in_units());
+        }
+        let minutes = match self.millis - self.millis % 60_000 {
+            0 => String::new(),
+            millis => Self { millis }.in_units(),
+        };
+        let fraction = format!("{thousandths:03}");
+        f.pad(&format!("{minutes}{seconds}.{}s", fraction.trim_end_matches('0')))
+    }
+}
+
+impl serde::Serialize for Duration {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.in_units())
+    }
+}
+
+text_read!(
+    Duration,
+    "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+\\.[0-9]{1,3}s|([0-9]+s)?([0-9]+ms)?)$"
+);
 
 #[cfg(test)]
 mod tests {
@@ -158,7 +206,13 @@ mod tests {
             "",
             "s",
             "-1s",
-            "1.5s",
+            "1.5",
+            "1.5m",
+            ".5s",
+            "1.5s20ms",
+            "1.2345s",
+            "1.s",
+            "1..5s",
             "1s2h",
             "1s1s",
             "99999999999999999999s",
@@ -168,11 +222,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn people_read_fractions_and_files_hold_units() {
+        for (millis, shown, written) in [
+            (1_272, "1.272s", "1s272ms"),
+            (61_500, "1m1.5s", "1m1s500ms"),
+            (60_020, "1m20ms", "1m20ms"),
+            (900, "900ms", "900ms"),
+            (3_600_000, "1h", "1h"),
+            (0, "0s", "0s"),
+        ] {
+            let duration = Duration::from_millis(millis);
+            assert_eq!(duration.to_string(), shown);
+            assert_eq!(serde_json::to_value(duration).unwrap(), written);
+            assert_eq!((shown.parse(), written.parse()), (Ok(duration), Ok(duration)));
+        }
+    }
+
     proptest! {
         #[test]
         fn printing_and_parsing_agree(millis in 0..u64::MAX / 2) {
             let duration = Duration::from_millis(millis);
             prop_assert_eq!(duration.to_string().parse::<Duration>().unwrap(), duration);
+            prop_assert_eq!(duration.in_units().parse::<Duration>().unwrap(), duration);
         }
     }
 }

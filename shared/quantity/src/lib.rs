@@ -44,6 +44,13 @@ macro_rules! text_serde {
             }
         }
 
+        $crate::text_read!($name, $pattern);
+    };
+}
+pub(crate) use text_serde;
+
+macro_rules! text_read {
+    ($name:ident, $pattern:expr) => {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = <String as serde::Deserialize>::deserialize(deserializer)?;
@@ -62,4 +69,4 @@ macro_rules! text_serde {
         }
     };
 }
-pub(crate) use text_serde;
+pub(crate) use text_read;

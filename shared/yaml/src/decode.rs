@@ -87,7 +87,15 @@ macro_rules! whole_numbers {
         })*
     };
 }
-whole_numbers!(u8, u16, u32, u64, i32, i64);
+whole_numbers!(u8, u32, u64, i32, i64);
+
+/// The number of a port: nothing else in our files has this width, and port 0 is none.
+impl Decode for u16 {
+    fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
+        let number = whole_number(node, cx, 1, i128::from(Self::MAX))?;
+        Self::try_from(number).ok()
+    }
+}
 
 fn whole_number(node: &Node, cx: &mut Decoder, least: i128, most: i128) -> Option<i128> {
     const EXPECTED: &str = "a whole number";

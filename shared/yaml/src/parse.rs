@@ -42,6 +42,8 @@ struct Loader<'s> {
     root: Option<Node>,
     /// The tree lacks something.
     broken: bool,
+    /// An anchor or an alias was told of already.
+    aliased: bool,
 }
 
 /// A list or map whose end was not met yet.
@@ -72,6 +74,7 @@ impl<'s> Loader<'s> {
             nodes: 0,
             root: None,
             broken: false,
+            aliased: false,
         }
     }
 
@@ -194,17 +197,24 @@ impl<'s> Loader<'s> {
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(span),
             Event::Anchor(..) => {
-                let help = "write the value out where it is needed";
-                self.error("yaml-anchor", "anchors are not allowed", span, "an anchor", help);
+                self.no_aliases("yaml-anchor", "anchors are not allowed", span, "an anchor");
                 true
             }
             Event::Alias(..) | Event::UnresolvedAlias(..) => {
-                let help = "write the value out where it is needed";
-                self.error("yaml-alias", "aliases are not allowed", span, "an alias", help);
+                self.no_aliases("yaml-alias", "aliases are not allowed", span, "an alias");
                 self.broken = true;
                 self.count(span) && self.complete(scalar(String::new(), ScalarStyle::Plain, span))
             }
             _ => true,
+        }
+    }
+
+    /// Said once: whoever writes out what one of them stands for knows what to do about the others.
+    fn no_aliases(&mut self, code: &str, message: &str, span: Span, label: &str) {
+        if !self.aliased {
+            self.aliased = true;
+            let help = "write the value out where it is needed, here and wherever else there is one";
+            self.error(code, message, span, label, help);
         }
     }
 

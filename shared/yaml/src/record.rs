@@ -150,7 +150,7 @@ impl RecordSchema {
         absent: Option<&T>,
         generator: &mut SchemaGenerator,
     ) {
-        let mut schema = without_null(generator.subschema_for::<T>().to_value());
+        let mut schema = as_decoded(generator.subschema_for::<T>().to_value());
         let description = description(doc);
         if !description.is_empty() {
             schema.insert("description".to_owned(), description.into());
@@ -186,8 +186,9 @@ impl RecordSchema {
     }
 }
 
-/// An `Option` is a key that may be left out, and never null: what its schema says beside null.
-fn without_null(schema: Value) -> Map<String, Value> {
+/// What is decoded of what the type's schema allows: an `Option` is a key that may be left out, and never null, and a port
+/// has a number from 1.
+fn as_decoded(schema: Value) -> Map<String, Value> {
     let Value::Object(mut schema) = schema else {
         // `true`, the schema of any value.
         return Map::new();
@@ -198,6 +199,10 @@ fn without_null(schema: Value) -> Map<String, Value> {
             let only = only.clone();
             schema.insert("type".to_owned(), only);
         }
+    }
+    // As it is decoded: the number of a port.
+    if schema.get("format") == Some(&json!("uint16")) {
+        schema.insert("minimum".to_owned(), json!(1));
     }
     if let Some(Value::Array(branches)) = schema.get_mut("anyOf") {
         branches.retain(|branch| *branch != json!({"type": "null"}));

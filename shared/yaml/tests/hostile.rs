@@ -85,8 +85,7 @@ fn an_alias_bomb_does_not_expand() {
         bomb += &format!("{this}: &{this} [{nine}]\n");
     }
     let codes = codes(bomb, &WIDE);
-    assert_eq!(codes.iter().filter(|code| *code == "yaml-alias").count(), 72);
-    assert_eq!(codes.iter().filter(|code| *code == "yaml-anchor").count(), 9);
+    assert_eq!(codes, ["yaml-anchor"], "one of them says it for all");
 }
 
 #[test]

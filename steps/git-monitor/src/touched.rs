@@ -138,15 +138,19 @@ mod tests {
     #[test]
     fn only_what_may_turn_is_asked_again() {
         let records = records(&[
-            ("a", "accept", &[]),
-            ("n", "nothing", &[]),
-            ("r", "refuse", &[]),
-            ("s", "skip", &[]),
-            ("w", "wait", &[]),
+            ("aa", "accept", &[]),
+            ("nn", "nothing", &[]),
+            ("rr", "refuse", &[]),
+            ("ss", "skip", &[]),
+            ("ww", "wait", &[]),
         ]);
         let ask = |policy, files| to_ask_again(&records, MovedToo { policy, files });
-        assert_eq!(names(&ask(false, false)), ["w"]);
-        assert_eq!(names(&ask(true, false)), ["a", "r", "w"], "`a` was only observed");
-        assert_eq!(names(&ask(false, true)), ["r", "s", "w"]);
+        assert_eq!(names(&ask(false, false)), ["ww"]);
+        assert_eq!(
+            names(&ask(true, false)),
+            ["aa", "rr", "ww"],
+            "`aa` was only observed"
+        );
+        assert_eq!(names(&ask(false, true)), ["rr", "ss", "ww"]);
     }
 }

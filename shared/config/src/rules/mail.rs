@@ -25,15 +25,6 @@ impl Rules<'_> {
             );
             found.push(error.help("write its name alone, such as `mail.example.com`; `port`, `tls` and the rest have keys of their own"));
         }
-        if mail.port == Some(0) {
-            let error = self.error(
-                "invalid-value",
-                "there is no port 0",
-                self.value("mail.port"),
-                "no port",
-            );
-            found.push(error.help("remove it for the usual one"));
-        }
         if !is_email(&mail.from) || !mail.from.is_ascii() {
             let error = self.error(
                 "invalid-value",

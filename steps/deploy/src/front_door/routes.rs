@@ -156,9 +156,9 @@ mod tests {
         for turn in 1..200 {
             let file = RouteFile {
                 key: pilotage_name::ServiceKey {
-                    project: "p".parse().unwrap(),
-                    environment: "e".parse().unwrap(),
-                    service: "s".parse().unwrap(),
+                    project: "acme".parse().unwrap(),
+                    environment: "qa".parse().unwrap(),
+                    service: "shop".parse().unwrap(),
                 },
                 instance: crate::live::InstanceId(1),
                 run: String::new(),
