@@ -6,6 +6,7 @@ use git2::{ErrorCode, ObjectType, Oid};
 use pilotage_name::CommitId;
 use tokio::time::Instant;
 
+use crate::compact::compact;
 use crate::lock::{FileLock, sweep};
 use crate::operation::Operation;
 use crate::remote::Reach;
@@ -117,14 +118,19 @@ impl Cache {
     /// be fetched for that, the refs may have moved on meanwhile: the listing in the answer is the one that holds.
     pub fn fetch_listed(&mut self, remote: &Remote, listing: &Listing) -> Result<Fetched, Error> {
         let _lock = FileLock::take(&lock_path(&self.directory), self.limits.operation)?;
-        match self.bring(remote, listing) {
+        let fetched = match self.bring(remote, listing) {
             Err(error) if error.class() == Class::Corrupt && !matches!(error, Error::TooLarge { .. }) => {
                 tracing::warn!(%error, "the cache is built anew");
                 self.make_anew()?;
                 self.bring(remote, listing)
             }
             other => other,
+        }?;
+        if let Err(error) = compact(&self.git) {
+            // What was fetched is there, and the next fetch tries again.
+            tracing::warn!(%error, "the packs of the cache are not made one");
         }
+        Ok(fetched)
     }
 
     /// Throws the content away. The next fetch brings everything again; use it when reading says

@@ -11,6 +11,7 @@ mod brought;
 mod cache;
 mod change;
 mod commit;
+mod compact;
 mod differ;
 mod error;
 mod fetch;

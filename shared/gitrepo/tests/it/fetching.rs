@@ -45,6 +45,48 @@ fn a_first_fetch_brings_everything_and_the_next_asks_only_the_listing() {
     assert_eq!(counts.by_kind[&Asked::Fetch], 1);
 }
 
+/// Each fetch brings a pack; a monitor fetches for years.
+#[test]
+fn many_fetches_leave_few_packs_and_nobody_misses_an_object() {
+    let world = filled();
+    let remote = world.http();
+    let mut cache = world.cache(&remote);
+    cache.fetch(&remote, &ALL).unwrap();
+    // Open all the time, as another process would be.
+    let reader = cache.reopen().unwrap();
+    let packs = |cache: &Cache| {
+        let entries = std::fs::read_dir(cache.directory().join("objects/pack")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".idx")).count()
+    };
+    let mut commits = Vec::new();
+    let mut most = 0;
+    for number in 0..60 {
+        let version = format!("version: \"{number}\"\n");
+        let commit = NewCommit::new("Next").file("services/shop.yaml", &version);
+        commits.push((id(&world.bare.commit("qa", commit)), version));
+        cache.fetch(&remote, &ALL).unwrap();
+        most = most.max(packs(&cache));
+        for (commit, version) in [&commits[0], &commits[commits.len() / 2]] {
+            let File::Blob(blob) = reader.blob(commit, "services/shop.yaml", 100).unwrap() else {
+                panic!("a file")
+            };
+            assert_eq!(blob.bytes, version.as_bytes());
+        }
+    }
+    assert!((10..=30).contains(&most), "{most} packs at most");
+    for (commit, version) in &commits {
+        for cache in [&cache, &reader] {
+            let File::Blob(blob) = cache.blob(commit, "services/shop.yaml", 100).unwrap() else {
+                panic!("a file")
+            };
+            assert_eq!(blob.bytes, version.as_bytes());
+        }
+    }
+    let whole = git(cache.directory(), &["fsck", "--full", "--strict"]);
+    assert!(!whole.contains("missing"), "{whole}");
+}
+
 #[test]
 fn moves_deletions_and_rewrites_are_told_and_old_commits_stay_readable() {
     let world = filled();
