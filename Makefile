@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt audit bench clean
+.PHONY: help demo images test lint fmt audit bench clean
 
 help:  ## print this
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -12,6 +12,10 @@ demo:  ## watch Pilotage work, in containers or (TARGET=process) processes: push
 	@echo "Building (the first time takes some minutes) …"
 	@$(CARGO) build --quiet --locked --workspace --bins
 	@$(CARGO) run --quiet --locked -p pilotage-tests --bin demo -- $(if $(TARGET),--target $(TARGET))
+
+images:  ## put images of a small service (acme/shop and acme/cart, 1.0.0 and 1.1.0) into the Docker engine of this machine
+	@$(CARGO) build --quiet --locked -p pilotage-tests --bin sample-service --bin sample-images
+	@$(CARGO) run --quiet --locked -p pilotage-tests --bin sample-images -- $(foreach v,1.0.0 1.1.0,acme/shop:$(v) acme/cart:$(v))
 
 test: lint  ## everything CI checks: formatting, lints, walls, licences, unit, contract and end-to-end tests
 	$(CARGO) build --locked --workspace --bins

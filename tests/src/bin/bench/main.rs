@@ -15,6 +15,7 @@
 mod checks;
 mod decide;
 mod descriptors;
+mod docker;
 mod help;
 mod idle;
 mod lag;
@@ -23,6 +24,7 @@ mod push;
 mod race;
 mod release;
 mod sample;
+mod ssh;
 mod table;
 mod world;
 
@@ -40,12 +42,14 @@ type Measure = fn(&Path) -> Measured;
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 /// The figures by name. Each gets a folder of its own that is removed afterwards.
-const FIGURES: [(&str, Measure); 9] = [
+const FIGURES: [(&str, Measure); 11] = [
     ("help", help::measure),
     ("descriptors", descriptors::measure),
     ("idle", idle::measure),
     ("decide", decide::measure),
     ("release", release::measure),
+    ("docker", docker::measure),
+    ("ssh", ssh::measure),
     ("push", push::measure),
     ("race", race::measure),
     ("checks", checks::measure),
