@@ -380,3 +380,63 @@ fn check(asked: &Asked<'_>, watched: &Watched) -> CheckResult {
     let kept = check.tries;
     check.tries(kept.saturating_add(progress.left_out()))
 }
+
+#[cfg(test)]
+mod tests {
+    use pilotage_descriptor::Source;
+
+    use super::*;
+
+    #[test]
+    fn tls_is_asked_of_the_instance_unless_its_proxy_speaks_it() {
+        let text = "\
+version: \"1\"
+image: shop
+domain: shop.example.com
+ports:
+  - {name: http, port: 8080, publish: proxy}
+  - {name: grpc, port: 9000, publish: {host: 9000}}
+  - {name: raw, port: 9001}
+healthcheck:
+  endpoints:
+    - {http: /health, port: http, tls: {min_days: 14}}
+    - {grpc: shop.Orders, port: grpc, tls: {min_days: 14}}
+    - {grpc: \"\", port: raw}
+    - {tcp: raw, tls: {}}
+    - {tcp: raw}
+";
+        let descriptor = Descriptor::read(&Source::new("shop.yaml", text)).unwrap();
+        let at = "10.0.0.5:9000".parse().unwrap();
+        let endpoints = &descriptor.healthcheck.as_ref().unwrap().endpoints;
+        let asked: Vec<String> = endpoints
+            .iter()
+            .map(|endpoint| {
+                let asked = question(endpoint, endpoint.port.as_deref().unwrap(), &descriptor, at).unwrap();
+                let how = match &asked.question {
+                    Question::Http(request) => format!("{}://{}", request.scheme(), request.authority()),
+                    Question::Grpc(request) => format!("{}://{}", request.scheme(), request.authority()),
+                    Question::Tls(name) => format!("tls {name}"),
+                    Question::Tcp => "open".to_owned(),
+                    Question::Exec(command) => command.join(" "),
+                };
+                let days = match &asked.expectation {
+                    Expectation::Http(http) => http.min_days,
+                    Expectation::Grpc(grpc) => grpc.min_days,
+                    Expectation::Tls { min_days } => Some(*min_days),
+                    Expectation::Tcp | Expectation::Exit => None,
+                };
+                format!("{}: {how}, {days:?} days", asked.name)
+            })
+            .collect();
+        assert_eq!(
+            asked,
+            [
+                "http /health on http: http://10.0.0.5:9000, None days",
+                "grpc shop.Orders on grpc: https://shop.example.com:9000, Some(14) days",
+                "grpc on raw: http://10.0.0.5:9000, None days",
+                "tls raw: tls shop.example.com, Some(0) days",
+                "tcp raw: open, None days",
+            ]
+        );
+    }
+}

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::process::{Used, inner, wall_and_memory};
 use crate::sample::Sample;
 use crate::table::{Row, Unit};
 use crate::{Measured, Trouble, world};
@@ -65,7 +66,7 @@ pub(crate) fn measure(_: &Path) -> Measured {
         );
     }
     for count in [10, 100] {
-        rows.push(many(&healthcheck, count)?);
+        rows.extend(many(&healthcheck, count)?);
     }
     Ok(rows)
 }
@@ -129,8 +130,8 @@ fn lag(before: Before, moment: Duration, waiter: &dyn Fn(&str) -> Command) -> Re
     }
 }
 
-/// The time over the slowest endpoint, when `count` of them are asked at once.
-fn many(healthcheck: &Path, count: usize) -> Result<Row, Trouble> {
+/// The time over the slowest endpoint, when `count` of them are asked at once, and the memory that takes.
+fn many(healthcheck: &Path, count: usize) -> Measured {
     let mut delays = random(count, 0, SLOWEST);
     delays[0] = Duration::from_millis(SLOWEST);
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
@@ -162,13 +163,24 @@ fn many(healthcheck: &Path, count: usize) -> Result<Row, Trouble> {
         ]);
         peers.push(over(curl.args(&urls))?);
     }
-    Ok(Row::new(
-        format!("{count} endpoints at once, over the slowest of {SLOWEST} ms"),
-        Unit::Ms,
-        Sample::milliseconds(ours),
-    )
-    .against("curl --parallel", Sample::milliseconds(peers))
-    .at_most(50.0))
+    let program = healthcheck.to_str().ok_or("the folder has no readable name")?;
+    let launch = [
+        &["launch", "5", program],
+        &urls.iter().map(String::as_str).collect::<Vec<_>>()[..],
+    ]
+    .concat();
+    let used: Vec<Used> = inner(launch)?;
+    let (_, memory) = wall_and_memory(&used);
+    Ok(vec![
+        Row::new(
+            format!("{count} endpoints at once, over the slowest of {SLOWEST} ms"),
+            Unit::Ms,
+            Sample::milliseconds(ours),
+        )
+        .against("curl --parallel", Sample::milliseconds(peers))
+        .at_most(50.0),
+        Row::new(format!("{count} endpoints at once, memory"), Unit::Mb, memory).at_most(25.0),
+    ])
 }
 
 /// A service; what comes first decides for a path how long it thinks and whether it is well. Gone when it is dropped.
