@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use pilotage_descriptor::Version;
 use pilotage_message::{Who, person, reason};
 use pilotage_name::{EnvironmentName, ReleaseId, ServiceName};
 use pilotage_step::{Common, OutputName, RepoArgs, SecretName, StepCli};
@@ -92,9 +93,24 @@ pub(crate) enum Command {
         build: String,
     },
     /// Release services: plan, begin, all stages, finish.
+    ///
+    /// Another version is asked for by a commit on the environment's branch first, which passes the same gates as any
+    /// other; typed twice it does nothing the second time.
     Run {
         #[command(flatten)]
         repo: RepoArgs,
+        /// Another version than the branch asks for.
+        #[arg(long, value_name = "VERSION", value_parser = version, requires = "by", conflicts_with = "commit")]
+        version: Option<Version>,
+        /// Why; stands in the commit that asks for another version.
+        #[arg(long, value_name = "TEXT", value_parser = reason, requires = "version")]
+        reason: Option<String>,
+        /// Who does it: author and committer of that commit.
+        #[arg(long, value_name = "NAME <EMAIL>", value_parser = person, requires = "version")]
+        by: Option<Who>,
+        /// Sign that commit with this private SSH key, in OpenSSH's format and without a passphrase.
+        #[arg(long, value_name = "FILE", requires = "version")]
+        signing_key: Option<PathBuf>,
         /// Keep plans, reports and logs below this directory, in one for each service.
         #[arg(long, value_name = "DIR")]
         keep: Option<PathBuf>,
@@ -161,6 +177,10 @@ impl Command {
             | Self::Rollback { repo, .. } => repo,
         }
     }
+}
+
+fn version(text: &str) -> Result<Version, String> {
+    text.parse::<Version>().map_err(|error| error.to_string())
 }
 
 /// What `--env` and `--service` must not contradict.

@@ -7,6 +7,7 @@ pub mod adapter;
 mod announce;
 pub mod approve;
 mod args;
+mod branch;
 mod command;
 pub mod directory;
 /// Why a plan or a report is of no use.
@@ -31,6 +32,7 @@ pub mod scratch;
 pub mod stage;
 pub mod status;
 mod stop;
+pub mod version;
 
 pub use args::Args;
 pub use command::run;

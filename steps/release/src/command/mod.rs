@@ -7,6 +7,7 @@ mod plan;
 mod release;
 mod rollback;
 mod status;
+mod version;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::args::{Args, Command};
 use crate::prepare::{Prepared, prepare};
 use crate::records::Records;
 use crate::rollback::RollbackRequest;
+use crate::version::VersionRequest;
 
 /// Runs the step.
 ///
@@ -47,7 +49,29 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
     match args.command {
         Command::Plan { repo, out } => plan::plan(&cx, &records, &repo, out.as_deref()).await,
         Command::Begin { repo, dir, build } => directory::begin(&cx, &records, &repo, &dir, build).await,
-        Command::Run { repo, keep } => {
+        Command::Run {
+            repo,
+            version: Some(asked),
+            reason,
+            by: Some(by),
+            signing_key,
+            keep,
+        } => {
+            let signing_key = match signing_key {
+                Some(path) => Some(Arc::new(rollback::signing_key(&cx, &path)?)),
+                None => None,
+            };
+            let request = VersionRequest {
+                environment: repo.required_environment()?.clone(),
+                service: repo.required_service()?.clone(),
+                version: asked,
+                reason,
+                by,
+                signing_key,
+            };
+            version::version(&cx, records, launcher, request, keep.as_deref()).await
+        }
+        Command::Run { repo, keep, .. } => {
             let environment = repo.required_environment()?.clone();
             let target = Target {
                 environment,
@@ -95,6 +119,10 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
 fn check(command: &Command) -> Result<(), Fault> {
     let repo = command.repo();
     match command {
+        Command::Run { version: Some(_), .. } => {
+            repo.required_environment()?;
+            repo.required_service().map(|_| ())
+        }
         Command::Run { .. } => {
             repo.required_environment()?;
             if repo.service.is_empty() {

@@ -7,11 +7,8 @@ mod target;
 
 use std::sync::Arc;
 
-use pilotage_config::Proof;
 use pilotage_decision::Desk;
-use pilotage_decision::fault::of_git;
-use pilotage_gate::{Decision, Verdict};
-use pilotage_gitrepo::{RefName, RefUpdate, SigningKey, UpdateResult};
+use pilotage_gitrepo::SigningKey;
 use pilotage_message::Who;
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 use pilotage_outcome::Fault;
@@ -19,12 +16,10 @@ use pilotage_outcome::Fault;
 use self::commit::RollbackCommit;
 pub use self::target::{Choice, RollbackTarget, Standing, choose};
 use crate::approve::Refusal;
+use crate::branch;
 
 /// The trailer that names what a commit rolls back from; a release of such a commit rejects that.
 pub const TRAILER: &str = "Rollback-Of";
-
-/// How often the commit is made anew because somebody pushed meanwhile.
-const TRIES: u32 = 5;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -82,16 +77,8 @@ pub fn roll_back(
     request: &RollbackRequest,
     now: jiff::Timestamp,
 ) -> Result<Rollback, Fault> {
-    for _ in 0..TRIES {
-        let tip = desk
-            .sight()
-            .tip(&request.environment)
-            .map_err(Fault::from)?
-            .clone();
-        let branch = match desk.sight().config.environment(&request.environment) {
-            Some(known) => RefName::branch(&known.branch).map_err(of_git)?,
-            None => return Err(Fault::internal("an environment with a tip and without a branch")),
-        };
+    for _ in 0..branch::TRIES {
+        let (branch, tip) = branch::tip(desk, &request.environment)?;
         let target = match target::target(desk, request)? {
             Choice::Back(target) => target,
             Choice::Stands(standing) => return Ok(Rollback::Stands(standing)),
@@ -100,19 +87,10 @@ pub fn roll_back(
         else {
             return Ok(Rollback::Asked { target });
         };
-        let (decided, _) = desk
-            .decide(
-                &request.environment,
-                std::slice::from_ref(&request.service),
-                &commit,
-                None,
-            )
-            .map_err(Fault::from)?;
-        if let Some(one) = decided.first()
-            && !matches!(one.decision.verdict, Verdict::Accept | Verdict::Nothing)
-        {
-            let mut refusal = Refusal::of(&one.decision);
-            if lacks_signature(desk, request, &one.decision) {
+        if let Some(decision) = branch::objection(desk, &request.environment, &request.service, &commit)? {
+            let mut refusal = Refusal::of(&decision);
+            if request.signing_key.is_none() && branch::lacks_signature(desk, &request.environment, &decision)
+            {
                 refusal.satisfy = by_hand::signed(
                     request,
                     &target,
@@ -126,55 +104,9 @@ pub fn roll_back(
         if request.dry_run {
             return Ok(Rollback::Dry { target });
         }
-        let update = RefUpdate {
-            name: branch,
-            expected: Some(tip),
-            new: commit.clone(),
-        };
-        let result = desk
-            .remote()
-            .push(desk.cache(), &[update])
-            .map_err(of_git)?
-            .into_iter()
-            .next();
-        match result {
-            Some(UpdateResult::Done) => {
-                desk.look().map_err(Fault::from)?;
-                return Ok(Rollback::Pushed { commit, target });
-            }
-            Some(UpdateResult::Moved { .. }) => {
-                desk.look().map_err(Fault::from)?;
-            }
-            Some(UpdateResult::Refused(text)) => {
-                return Err(Fault::refused(format!(
-                    "the server does not take the commit: {}",
-                    pilotage_diagnostic::printable(&text)
-                ))
-                .help("whoever rolls back needs the right to push to the environment's branch"));
-            }
-            Some(UpdateResult::Unknown(text)) => {
-                return Err(Fault::unavailable(format!(
-                    "whether the commit was pushed is not known: {}",
-                    pilotage_diagnostic::printable(&text)
-                ))
-                .help("run the same command again"));
-            }
-            None => return Err(Fault::internal("a push without a result")),
+        if branch::push(desk, &branch, &tip, &commit)? {
+            return Ok(Rollback::Pushed { commit, target });
         }
     }
-    Err(Fault::unavailable(format!(
-        "the branch of {} moved {TRIES} times meanwhile",
-        request.environment
-    ))
-    .help("run the same command again"))
-}
-
-/// Whether the commit is refused because the policy wants it signed and no key was given.
-fn lacks_signature(desk: &Desk, request: &RollbackRequest, decision: &Decision) -> bool {
-    let policy = desk.sight().config.policy_of(&request.environment);
-    let wants_it = policy
-        .people
-        .as_ref()
-        .is_some_and(|rule| rule.proof == Proof::Signed);
-    wants_it && request.signing_key.is_none() && decision.objections().any(|gate| gate.gate == "people")
+    Err(branch::moved(&request.environment))
 }

@@ -7,4 +7,5 @@ mod launcher;
 mod processes;
 mod stages;
 mod standing;
+mod version;
 mod world;

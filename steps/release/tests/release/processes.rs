@@ -11,12 +11,12 @@ use serde_json::Value;
 use crate::world::World;
 
 /// A world whose environments land on processes of this machine.
-struct ProcessWorld {
-    world: World,
+pub(crate) struct ProcessWorld {
+    pub(crate) world: World,
 }
 
 impl ProcessWorld {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_string_lossy().into_owned();
         let port = std::net::TcpListener::bind("127.0.0.1:0")
@@ -43,14 +43,14 @@ environments:
         self.world.folder.path().to_owned()
     }
 
-    fn artifact(&self, version: &str, more: &str) {
+    pub(crate) fn artifact(&self, version: &str, more: &str) {
         let folder = self.root().join("artifacts/shop");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(version), format!("version = {version}\n{more}")).unwrap();
     }
 
     /// Pushes a version of shop, healthy when its artifact is.
-    fn push(&self, branch: &str, version: &str, timeout: &str) {
+    pub(crate) fn push(&self, branch: &str, version: &str, timeout: &str) {
         let more = format!(
             "domain: shop.example.com\nstop: {{grace: 1s}}\nhealthcheck: {{endpoints: [{{http: /health, version: {{json: $.version}}}}], \
              timeout: {timeout}, interval: 20ms}}\n"
@@ -72,12 +72,12 @@ environments:
             .arg(self.root().join("cache"))
     }
 
-    fn run(&self, environment: &str) -> Command {
+    pub(crate) fn run(&self, environment: &str) -> Command {
         self.command("run")
             .args(["--env", environment, "--service", "shop"])
     }
 
-    fn status(&self, environment: &str) -> Value {
+    pub(crate) fn status(&self, environment: &str) -> Value {
         let output = self
             .command("status")
             .args(["--env", environment, "--output", "json"])
@@ -100,7 +100,7 @@ impl Drop for ProcessWorld {
     }
 }
 
-fn assert_code(output: &Output, code: i32) {
+pub(crate) fn assert_code(output: &Output, code: i32) {
     assert_eq!(output.code, Some(code), "{output}");
 }
 
