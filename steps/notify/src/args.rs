@@ -7,8 +7,8 @@ use pilotage_quantity::Duration;
 use pilotage_step::{Common, DescriptorArgs, OutputName, SecretName, StepCli};
 use url::Url;
 
+use crate::destination::Destination;
 use crate::mail::is_mailable;
-use crate::route::Destination;
 
 /// Says what a release does to the people who want to know.
 ///

@@ -9,11 +9,12 @@ use serde_json::json;
 use crate::adapter::{Access, Membership, SlackApi, is_id};
 use crate::args::Args;
 use crate::context::Context as Facts;
+use crate::destination::Destination;
 use crate::format::Format;
 use crate::input::read_config;
 use crate::port::{SCOPES_TO_FIND, SlackFailure};
 use crate::post::{MailFailure, PostOffice as _};
-use crate::route::{Destination, everybody};
+use crate::route::everybody;
 use crate::run::{access, post, slack};
 use crate::template::{TemplateError, Templates};
 

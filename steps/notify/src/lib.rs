@@ -3,12 +3,14 @@
 //! message + descriptor + configuration → destinations → templates → one delivery per destination → report.
 //! A channel that fails never fails the release; it is named in the report.
 
+mod accountable;
 mod adapter;
 mod args;
 mod blocks;
 mod check;
 mod context;
 mod delivery;
+mod destination;
 mod format;
 mod html;
 mod input;
@@ -24,5 +26,5 @@ mod state;
 mod template;
 
 pub use args::Args;
-pub use route::Destination;
+pub use destination::Destination;
 pub use run::run;

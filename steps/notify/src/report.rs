@@ -5,7 +5,7 @@ use pilotage_outcome::{Change, CheckOutcome, CheckResult, Effects, Outcome, Step
 use serde_json::json;
 
 use crate::delivery::{Arrival, ChannelResult};
-use crate::route::Destination;
+use crate::destination::Destination;
 
 /// The report about all channels. `console` is the message as it goes to stdout, when the console was asked for.
 pub(crate) fn delivered(

@@ -15,13 +15,14 @@ use crate::args::Args;
 use crate::check::check;
 use crate::context::Context as Facts;
 use crate::delivery::{Arrival, ChannelResult, OutgoingMessage, to_channel, to_mailbox, to_webhook};
+use crate::destination::Destination;
 use crate::format::Format;
 use crate::input::Input;
 use crate::mail::Letter;
 use crate::mark::Mark;
 use crate::port::Posted;
 use crate::report::{about, delivered, planned};
-use crate::route::{Destination, SlackAccess, Sources, destinations, heard_as};
+use crate::route::{SlackAccess, Sources, destinations, heard_as};
 use crate::state::State;
 use crate::template::{TemplateError, Templates};
 
