@@ -15,8 +15,9 @@ use crate::judge::{Judgement, judge};
 use crate::message::{ended, started};
 use crate::port::{Launcher, Needs};
 use crate::record::{Ran, StageRecord};
-use crate::release::{ReleaseRun, Written};
+use crate::release::ReleaseRun;
 use crate::stage::StagePlan;
+use crate::written::Written;
 
 /// The most that a release which was asked to stop spends on telling people.
 const LATE: Duration = Duration::from_secs(4);

@@ -7,11 +7,13 @@ pub mod adapter;
 mod announce;
 pub mod approve;
 mod args;
+pub mod begin;
 mod branch;
 mod command;
 pub mod directory;
 /// Why a plan or a report is of no use.
 pub mod error;
+mod execute;
 pub mod instance;
 pub mod judge;
 pub mod message;
@@ -29,10 +31,12 @@ pub mod result;
 pub mod rollback;
 pub mod run;
 pub mod scratch;
+pub mod service_end;
 pub mod stage;
 pub mod status;
 mod stop;
 pub mod version;
+pub mod written;
 
 pub use args::Args;
 pub use command::run;

@@ -6,9 +6,8 @@ use std::pin::pin;
 
 use pilotage_config::StepName;
 use pilotage_descriptor::SecretSource;
-use pilotage_ledger::{Append, Standing, Undone};
+use pilotage_ledger::{Append, Undone};
 use pilotage_message::Event;
-use pilotage_outcome::Outcome;
 use pilotage_step::Cancel;
 use tokio::time::Instant;
 
@@ -18,12 +17,12 @@ use crate::instance;
 use crate::judge::{Judgement, judge, proof_of_undo};
 use crate::pipeline::{Next, Pipeline, StageEnd};
 use crate::plan::ReleasePlan;
-use crate::port::{Call, Launcher, Needs};
+use crate::port::{Launcher, Needs};
 use crate::record::{Ran, StageRecord};
 use crate::records::Records;
-use crate::result::record_of;
 use crate::stage::StagePlan;
 use crate::stop::Stop;
+use crate::written::Written;
 
 /// How a release ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,21 +35,6 @@ pub struct ReleaseEnd {
     pub judgement: Judgement,
     /// What stands in the ledger now.
     pub written: Written,
-}
-
-/// Whether the end of a release stands in the ledger.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// It does.
-    Yes,
-    /// An earlier try had written it already.
-    Already,
-    /// Somebody else has taken the release over; it says whom.
-    Lost(String),
-    /// It could not be written; it says why.
-    No(String),
-    /// There was no release to end: the environment is observed.
-    Observed,
 }
 
 /// A release that goes on.
@@ -286,112 +270,6 @@ impl<'a, L: Launcher> ReleaseRun<'a, L> {
         match self.records.iter().rfind(is_it) {
             Some(record) if !record.summary.is_empty() => format!("{}: {}", record.name(), record.summary),
             _ => format!("{} failed", because.step),
-        }
-    }
-
-    /// Looks whether the release is still ours. Nothing may follow when it is not, or when nobody can say.
-    pub(crate) async fn verify(&self) -> Result<(), Stop> {
-        let (Some(ledger), Some(lease)) = (self.ledger, &self.plan.lease) else {
-            return Ok(());
-        };
-        match ledger.verify(lease, self.cancel).await {
-            Ok(Standing::Holds) => Ok(()),
-            Ok(Standing::Lost { by }) => Err(Stop::Lost {
-                by,
-                newer: ledger.overtaken(lease, &self.plan.commit).await,
-            }),
-            Err(fault) => Err(match self.cancel.reason() {
-                Some(reason) => Stop::Asked(reason),
-                None => Stop::Blind(fault.to_string()),
-            }),
-        }
-    }
-
-    pub(crate) fn call(
-        &self,
-        stem: &str,
-        step: StepName,
-        arguments: Vec<String>,
-        environment: BTreeMap<String, String>,
-        needs: Needs,
-        deadline: std::time::Duration,
-    ) -> Call {
-        let what = if stem == "undo" { "undo" } else { step.as_str() };
-        Call {
-            program: format!("pilotage-{step}"),
-            arguments,
-            environment,
-            needs,
-            label: format!(
-                "{}/{} {what}",
-                self.plan.service.environment, self.plan.service.service
-            ),
-            log: self.directory.file(&format!("reports/{stem}.log")),
-            deadline,
-        }
-    }
-
-    pub(crate) async fn execute(&self, what: Ran, call: &Call, cancel: &Cancel) -> StageRecord {
-        let stem = match &what {
-            Ran::Stage(stage) => stage.stem(),
-            Ran::Undo(_) => "undo".to_owned(),
-        };
-        if let Err(error) = self.directory.clear(&stem) {
-            return self.broken(what, &error);
-        }
-        tracing::debug!("{}: {}", self.name(), call.label);
-        let ended = self.launcher.run(call, cancel).await;
-        let record = record_of(what, &ended, self.directory);
-        let took = pilotage_quantity::Duration::from_millis(record.milliseconds());
-        match record.passed() {
-            true => tracing::info!("{}: {} passed in {took}", self.name(), record.name()),
-            false => tracing::warn!(
-                "{}: {} {} after {took}: {}",
-                self.name(),
-                record.name(),
-                record.word(),
-                record.summary
-            ),
-        }
-        record
-    }
-
-    /// The plan's directory is not what it was: no fault of the version.
-    pub(crate) fn broken(&self, what: Ran, error: &DirectoryError) -> StageRecord {
-        let detail = std::error::Error::source(error)
-            .map(|source| format!(": {source}"))
-            .unwrap_or_default();
-        StageRecord {
-            what,
-            outcome: Some(Outcome::Unavailable),
-            exit: None,
-            took: None,
-            summary: format!("{error}{detail}"),
-            report: None,
-        }
-    }
-
-    async fn finish(&mut self, judgement: &Judgement) -> Written {
-        let (Some(ledger), Some(lease)) = (self.ledger, &self.plan.lease) else {
-            return Written::Observed;
-        };
-        let finished = judgement.finished(&self.plan, &self.records);
-        match ledger.finish(lease, finished, self.cancel).await {
-            Ok(Append::Done(lease)) => {
-                self.plan.lease = Some(lease);
-                Written::Yes
-            }
-            Ok(Append::Already(_)) => Written::Already,
-            Ok(Append::Lost { by }) => Written::Lost(by),
-            Err(fault) => {
-                let causes = fault.causes();
-                Written::No(
-                    std::iter::once(fault.message)
-                        .chain(causes)
-                        .collect::<Vec<_>>()
-                        .join(": "),
-                )
-            }
         }
     }
 

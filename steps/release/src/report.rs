@@ -9,8 +9,9 @@ use pilotage_quantity::Duration;
 use serde_json::{Value, json};
 
 use crate::record::StageRecord;
-use crate::release::{ReleaseEnd, Written};
-use crate::run::{ServiceEnd, worst};
+use crate::release::ReleaseEnd;
+use crate::service_end::{ServiceEnd, worst};
+use crate::written::Written;
 
 /// The report of a run.
 #[must_use]

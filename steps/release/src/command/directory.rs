@@ -15,10 +15,11 @@ use crate::message::{ended, started};
 use crate::plan::ReleasePlan;
 use crate::record::Ran;
 use crate::records::Records;
-use crate::release::{ReleaseEnd, Written};
+use crate::release::ReleaseEnd;
 use crate::report::report;
 use crate::result::left_behind;
-use crate::run::ServiceEnd;
+use crate::service_end::ServiceEnd;
+use crate::written::Written;
 
 /// Opens a plan's directory and holds the flags against it.
 fn open(repo: &RepoArgs, dir: &Path) -> Result<(PlanDirectory, ReleasePlan), Fault> {
@@ -69,7 +70,7 @@ pub(super) async fn begin(
                 ),
             );
         }
-        Some(Err(approval)) => Some(crate::run::not_now(approval)),
+        Some(Err(approval)) => Some(crate::service_end::not_now(approval)),
         None => return Err(Fault::internal("a service without an answer")),
     };
     plan.trigger.kind = match plan.trigger.kind {
@@ -80,7 +81,7 @@ pub(super) async fn begin(
     let end = match end {
         Some(end) => end,
         None if cx.dry_run => return Ok(StepReport::passed().key(&plan.service).text(plan.text())),
-        None => match crate::run::begin(records, vec![plan.clone()], holder)
+        None => match crate::begin::begin(records, vec![plan.clone()], holder)
             .await?
             .pop()
         {

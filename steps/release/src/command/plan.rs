@@ -8,7 +8,7 @@ use super::{Target, prepared, this_process};
 use crate::directory::PlanDirectory;
 use crate::prepare::Prepared;
 use crate::records::Records;
-use crate::run::ServiceEnd;
+use crate::service_end::ServiceEnd;
 
 /// Prints plans, or writes one down.
 pub(super) async fn plan(
@@ -45,7 +45,7 @@ pub(super) async fn plan(
                 plans.push(serde_json::to_value(&plan).unwrap_or_default());
             }
             Err(approval) => {
-                let end = crate::run::not_now(approval);
+                let end = crate::service_end::not_now(approval);
                 outcomes.push(end.outcome());
                 report
                     .text
@@ -56,6 +56,6 @@ pub(super) async fn plan(
             }
         }
     }
-    report.outcome = crate::run::worst(outcomes);
+    report.outcome = crate::service_end::worst(outcomes);
     Ok(report.result(json!({"plans": plans})))
 }

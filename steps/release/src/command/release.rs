@@ -84,7 +84,7 @@ async fn dry(
         let prepared = match answer {
             Ok(prepared) => prepared,
             Err(approval) => {
-                let end = crate::run::not_now(approval);
+                let end = crate::service_end::not_now(approval);
                 outcomes.push(end.outcome());
                 whole
                     .text
@@ -109,6 +109,6 @@ async fn dry(
         }
         plans.push(serde_json::to_value(plan).unwrap_or_default());
     }
-    whole.outcome = crate::run::worst(outcomes);
+    whole.outcome = crate::service_end::worst(outcomes);
     Ok(whole.result(json!({"plans": plans})))
 }

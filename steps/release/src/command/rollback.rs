@@ -13,7 +13,7 @@ use crate::adapter::process::Processes;
 use crate::records::Records;
 use crate::report::report;
 use crate::rollback::{Rollback, RollbackRequest, roll_back};
-use crate::run::ServiceEnd;
+use crate::service_end::ServiceEnd;
 
 /// No private key is longer than this many bytes.
 const LONGEST_KEY: u64 = 64 * 1024;

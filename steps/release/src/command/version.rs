@@ -13,7 +13,7 @@ use crate::branch;
 use crate::record::StageRecord;
 use crate::records::Records;
 use crate::report::report;
-use crate::run::ServiceEnd;
+use crate::service_end::ServiceEnd;
 use crate::version::{Draft, Drafted, VersionRequest, draft};
 
 /// Asks for another version by a commit, and releases that.

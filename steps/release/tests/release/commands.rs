@@ -15,7 +15,7 @@ use pilotage_release::judge::judge;
 use pilotage_release::plan::ReleasePlan;
 use pilotage_release::result::left_behind;
 use pilotage_release::rollback::{Choice, Rollback, RollbackRequest, choose, roll_back};
-use pilotage_release::run::worst;
+use pilotage_release::service_end::worst;
 use pilotage_release::stage::StagePlan;
 use pilotage_release::status::{Row, State, table};
 use pilotage_tests::gitserver::NewCommit;

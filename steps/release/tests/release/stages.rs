@@ -7,7 +7,7 @@ use pilotage_ledger::{EndWord, Ending, Holder, TriggerKind};
 use pilotage_name::ServiceName;
 use pilotage_outcome::{Outcome, Signal};
 use pilotage_release::port::Call;
-use pilotage_release::run::ServiceEnd;
+use pilotage_release::service_end::ServiceEnd;
 use pilotage_step::{Cancel, CancelReason};
 
 use crate::world::{CONFIG, GOOD, Play, World, name, outcome, text};
@@ -289,7 +289,7 @@ async fn a_dead_holder_is_taken_over_at_once_and_that_is_said() {
     let answers = world.answers(&mut desk, "qa", &["shop"], &dead);
     let plan = answers.into_values().next().unwrap().unwrap().plan;
     let records = pilotage_release::records::Records::new(desk);
-    pilotage_release::run::begin(&records, vec![plan], dead)
+    pilotage_release::begin::begin(&records, vec![plan], dead)
         .await
         .unwrap()
         .pop()
