@@ -52,6 +52,7 @@ pub enum SignatureVerdict {
 /// Public keys that signatures are checked against.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedKeys {
+    texts: Vec<String>,
     ssh: Vec<(usize, PublicKey)>,
     openpgp: Vec<(usize, Certificate)>,
 }
@@ -63,6 +64,7 @@ impl TrustedKeys {
         let mut trusted = Self::default();
         for (index, text) in keys.iter().enumerate() {
             let text = text.as_ref().trim();
+            trusted.texts.push(text.to_owned());
             if text.starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----") {
                 trusted.openpgp.push((index, Certificate::parse(text)?));
             } else if ["ssh-", "ecdsa-", "sk-"]
@@ -76,6 +78,12 @@ impl TrustedKeys {
             }
         }
         Ok(trusted)
+    }
+
+    /// The keys as they were given.
+    #[must_use]
+    pub fn texts(&self) -> &[String] {
+        &self.texts
     }
 
     /// Whether there is no key at all.

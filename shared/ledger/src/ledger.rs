@@ -211,6 +211,11 @@ impl Ledger {
         Ok(known.into_iter().collect())
     }
 
+    /// The keys whose signatures count, as they were given; none where none are asked for.
+    pub(crate) fn believed(&self) -> Option<&[String]> {
+        self.believe.as_ref().map(TrustedKeys::texts)
+    }
+
     /// Why a commit is not believed; `None`: it is.
     pub(crate) fn doubt(&self, commit: &CommitInfo) -> Result<Option<String>, pilotage_gitrepo::Error> {
         let Some(keys) = &self.believe else {

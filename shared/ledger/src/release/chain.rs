@@ -8,6 +8,7 @@ use pilotage_gitrepo::{CommitInfo, File, RefName};
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 
 use super::event::{Event, LARGEST};
+use super::kept::{Kept, KeptEvents, WORTH};
 use super::state::ReleaseState;
 use crate::error::{ChainError, ChainProblem, LedgerError};
 use crate::ledger::Ledger;
@@ -176,12 +177,23 @@ impl Ledger {
             commit: commit.clone(),
             problem,
         };
+        let believed = self.believed();
+        let file = KeptEvents::of(self.cache.directory(), environment, service, believed);
+        let mut kept = match &known {
+            // What this process knows already it does not read again.
+            Some(_) => None,
+            None => Some(file.read().unwrap_or_default()),
+        };
+        let kept_tip = kept.as_ref().and_then(|kept| kept.tip.clone());
         let mut chain = ReleaseChain::new(environment, service);
         let mut unread: Vec<CommitInfo> = Vec::new();
         let mut next = Some(tip.clone());
         while let Some(commit) = next {
             if let Some(known) = known.as_ref().filter(|known| known.tip.as_ref() == Some(&commit)) {
                 chain = (**known).clone();
+                break;
+            }
+            if kept_tip.as_ref() == Some(&commit) {
                 break;
             }
             if unread.len() == LONGEST {
@@ -194,34 +206,55 @@ impl Ledger {
             next = info.parents.first().cloned();
             unread.push(info);
         }
+        // A chain that does not come to what was kept is another one.
+        let meets = unread
+            .last()
+            .is_none_or(|oldest| oldest.parents.first() == kept_tip.as_ref());
+        if let Some(kept) = &mut kept {
+            match meets {
+                true => std::mem::take(&mut kept.entries)
+                    .into_iter()
+                    .for_each(|entry| chain.push(entry)),
+                false => *kept = Kept::default(),
+            }
+        }
         for info in unread.iter().rev() {
-            let entry = self.read_entry(info).map_err(|what| problem(&info.id, what))?;
+            let (entry, event) = self.read_entry(info).map_err(|what| problem(&info.id, what))?;
+            if let Some(kept) = &mut kept {
+                kept.push(&entry, event.as_deref());
+            }
             chain.push(entry);
+        }
+        if let Some(kept) = kept.filter(|_| unread.len() >= WORTH) {
+            file.write(&kept);
         }
         Ok(chain)
     }
 
-    fn read_entry(&self, info: &CommitInfo) -> Result<Entry, ChainProblem> {
+    /// A commit of a chain, and the bytes of its event.
+    fn read_entry(&self, info: &CommitInfo) -> Result<(Entry, Option<Vec<u8>>), ChainProblem> {
         let doubt = self.doubt(info).map_err(ChainProblem::Damaged)?;
-        let event = match self.read_event(info) {
-            Ok(event) => Some(event),
+        let (event, bytes) = match self.read_event(info) {
+            Ok((event, bytes)) => (Some(event), Some(bytes)),
             // Whatever an outsider put there must not stop those who can sign.
-            Err(_) if doubt.is_some() => None,
+            Err(_) if doubt.is_some() => (None, None),
             Err(problem) => return Err(problem),
         };
-        Ok(Entry {
+        let entry = Entry {
             commit: info.id.clone(),
             event,
             doubt,
-        })
+        };
+        Ok((entry, bytes))
     }
 
-    fn read_event(&self, info: &CommitInfo) -> Result<Event, ChainProblem> {
+    fn read_event(&self, info: &CommitInfo) -> Result<(Event, Vec<u8>), ChainProblem> {
         if info.parents.len() > 1 {
             return Err(ChainProblem::Merge);
         }
         let bytes = self.read_file(&info.id, EVENT, LARGEST as u64)?;
-        Event::from_json(&bytes).map_err(ChainProblem::Event)
+        let event = Event::from_json(&bytes).map_err(ChainProblem::Event)?;
+        Ok((event, bytes))
     }
 
     /// A regular file of a commit that must be there.

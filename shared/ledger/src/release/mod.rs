@@ -3,6 +3,7 @@
 pub(crate) mod begin;
 pub(crate) mod chain;
 pub(crate) mod event;
+pub(crate) mod kept;
 pub(crate) mod lease;
 pub(crate) mod message;
 pub(crate) mod note;

@@ -5,6 +5,8 @@ mod hostile;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod monitor;
 #[cfg(test)]
 mod notes;
