@@ -16,6 +16,7 @@ mod checks;
 mod decide;
 mod descriptors;
 mod docker;
+mod events;
 mod help;
 mod idle;
 mod lag;
@@ -42,7 +43,7 @@ type Measure = fn(&Path) -> Measured;
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 /// The figures by name. Each gets a folder of its own that is removed afterwards.
-const FIGURES: [(&str, Measure); 11] = [
+const FIGURES: [(&str, Measure); 12] = [
     ("help", help::measure),
     ("descriptors", descriptors::measure),
     ("idle", idle::measure),
@@ -52,6 +53,7 @@ const FIGURES: [(&str, Measure); 11] = [
     ("ssh", ssh::measure),
     ("push", push::measure),
     ("race", race::measure),
+    ("events", events::measure),
     ("checks", checks::measure),
     ("lag", lag::measure),
 ];
