@@ -18,6 +18,8 @@ use crate::docker::Engine;
 
 /// Where services and visitors listen, each at an address of its own.
 pub(crate) const PORT: u16 = 8080;
+/// The name of the suite's image.
+pub(crate) const SUITE: &str = "shop-tests";
 /// How long a new visitor may take until it answers.
 const ARRIVED: Duration = Duration::from_secs(10);
 /// How often that is looked at.
@@ -98,8 +100,17 @@ impl Harbour {
             .iter()
             .map(|(name, value)| (name.as_str(), *value))
             .collect();
+        self.import(&name, &self.sample, &variables)
+    }
+
+    /// Makes the image of the suite.
+    pub(crate) fn suite(&self, program: &Path) -> Play<()> {
+        self.import(&format!("{}/{SUITE}:1", self.project), program, &[])
+    }
+
+    fn import(&self, name: &str, program: &Path, variables: &[(&str, &str)]) -> Play<()> {
         self.engine
-            .import(&name, &self.sample, &variables)
+            .import(name, program, variables)
             .map_err(|error| Missed::new(format!("the engine takes the image {name}"), error))
     }
 

@@ -69,6 +69,18 @@ impl Target {
         }
     }
 
+    /// What the descriptor's `regression` says of a suite that is this program, as YAML.
+    pub(crate) fn suite(&self, program: &Path) -> Play<String> {
+        Ok(match self {
+            Self::Process { .. } => format!("command: {}", serde_json::json!([program])),
+            Self::Docker(harbour) => {
+                harbour.suite(program)?;
+                let name = format!("{}/{}", harbour.project(), harbour::SUITE);
+                format!("image: {{name: {name}, tag: \"1\"}}")
+            }
+        })
+    }
+
     /// Where users of a service find it.
     pub(crate) fn url(&self, environment: &str, service: &str, path: &str) -> String {
         match self {

@@ -124,12 +124,17 @@ async fn rules(world: &World, rita: &Person) -> Play<()> {
     };
     let ((_, ana), (_, rita_email)) = (ANA, RITA);
     let target = world.target.name();
+    let allow = match world.target {
+        // The suite of stage is a program of this machine.
+        Target::Process { .. } => ", allow: {commands: true}",
+        Target::Docker(_) => "",
+    };
     let text = format!(
         "\
 {targets}
 environments:
   qa: {{target: {target}, policy: team, first: deploy}}
-  stage: {{target: {target}, from: qa, policy: managed, first: deploy, allow: {{commands: true}}}}
+  stage: {{target: {target}, from: qa, policy: managed, first: deploy{allow}}}
   prod: {{target: {target}, from: stage, policy: managed, first: deploy}}
 
 policies:
@@ -171,9 +176,8 @@ async fn checks(world: &World, rita: &Person) -> Play<()> {
     for service in SERVICES {
         rita.edits(&descriptor(service), "timeout: 30s", "timeout: 6s")?;
     }
-    let suite = serde_json::json!([world.place.program("sample-suite")]);
-    let stage =
-        format!("  stage: {{regression: {{command: {suite}, reports: [\"out/*.xml\"], timeout: 1m}}, ");
+    let suite = world.target.suite(&world.place.program("sample-suite"))?;
+    let stage = format!("  stage: {{regression: {{{suite}, reports: [\"out/*.xml\"], timeout: 1m}}, ");
     rita.edits(&descriptor("shop"), "  stage: {", &stage)?;
     let smoke = "\n# What prod asks as its users do.\nsmoke:\n  - {get: /, contains: Shop}\n  - {get: /env/GREETING, contains: hello}\n";
     let shop = rita.reads(&descriptor("shop"))?;
