@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -16,14 +16,21 @@ use tokio::time::Instant;
 
 use crate::command::binaries;
 
-/// Ends the engine when standard input ends, which also happens when whoever holds the other end is killed.
+/// Stops and starts the engine as the lines of standard input say, and ends it with them, which also happens when whoever
+/// holds the other end is killed.
 const KEEPER: &str = r#"
 ip link set lo up
+up() {
 dockerd --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" --host "unix://$1/docker.sock" \
   --bridge none --default-address-pool base=10.90.0.0/16,size=24 >>"$1/log" 2>&1 &
-read -r _
+}
+down() {
 kill $!
 wait $!
+}
+up
+while read -r word; do "$word"; done
+down
 umount -R "$1/data" "$1/exec" 2>/dev/null
 rm -rf "$1"
 "#;
@@ -393,6 +400,33 @@ impl Engine {
 }
 
 impl Engine {
+    /// Stops the engine; what it holds stays.
+    ///
+    /// # Panics
+    /// It does not stop, or is not our own.
+    pub fn down(&self) {
+        self.say("down");
+        let gone = until(UP, || self.request("GET", "/_ping", None).is_err());
+        assert!(gone, "dockerd still answers");
+    }
+
+    /// Starts the engine again.
+    ///
+    /// # Panics
+    /// It does not start, or is not our own.
+    pub fn up(&self) {
+        self.say("up");
+        let there = || matches!(self.request("GET", "/_ping", None), Ok(answer) if answer.status == 200);
+        assert!(until(UP, there), "dockerd does not answer");
+    }
+
+    fn say(&self, word: &str) {
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let input = keeper.as_mut().and_then(|keeper| keeper.stdin.as_mut());
+        let said = input.is_some_and(|input| writeln!(input, "{word}").is_ok());
+        assert!(said, "nobody keeps the engine");
+    }
+
     /// Ends the engine and removes everything of it.
     pub fn stop(&self) {
         if let Ok(mut keeper) = self.keeper.lock()
