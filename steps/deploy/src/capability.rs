@@ -1,6 +1,6 @@
 //! What a kind of target can do, and what of a descriptor it cannot.
 
-use pilotage_descriptor::{Descriptor, FileSource, Kind, SecretSource};
+use pilotage_descriptor::{Descriptor, FileSource, Kind, Publish, SecretSource};
 
 /// What a kind of target can do. A plan refuses by name whatever a descriptor asks beyond it.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +59,16 @@ impl Capabilities {
             if descriptor.resources.memory.is_some() {
                 lacks.add("resources.memory", "memory cannot be limited");
             }
+        }
+        let hosted = descriptor
+            .ports
+            .iter()
+            .any(|port| matches!(port.publish, Publish::Host { .. }));
+        if descriptor.resources.replicas > 1 && hosted {
+            lacks.add(
+                "resources.replicas",
+                "only one instance can have a port of the host; publish it by the proxy, or run one",
+            );
         }
         let replicas = descriptor.resources.replicas;
         if replicas > self.replicas {

@@ -7,6 +7,8 @@ use pilotage_name::{CommitId, ReleaseId, ServiceKey};
 use pilotage_secret::Secret;
 use serde::{Deserialize, Serialize};
 
+use crate::live::{InstanceId, Replica};
+
 /// What a release wants of one service in one environment.
 #[derive(Clone, Debug)]
 pub struct Desired {
@@ -74,6 +76,11 @@ impl std::fmt::Display for HostAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::net::SocketAddr::new(self.bind, self.port).fmt(f)
     }
+}
+
+/// The replicas that an instance made from a descriptor has.
+pub fn replicas(descriptor: &Descriptor, instance: InstanceId) -> impl Iterator<Item = Replica> + use<> {
+    Replica::all(instance, descriptor.resources.replicas)
 }
 
 /// The host's own ports that a descriptor asks for.

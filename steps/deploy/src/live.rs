@@ -49,6 +49,46 @@ impl fmt::Display for InstanceId {
     }
 }
 
+/// One of the replicas of an instance, or all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Replica {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Which, counted from 1; none means the whole instance, one replica after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica: Option<u32>,
+}
+
+impl Replica {
+    /// The replicas of an instance of which there are `count`. One that is alone is the whole instance.
+    pub fn all(instance: InstanceId, count: u32) -> impl Iterator<Item = Self> {
+        let alone = (count <= 1).then_some(Self::from(instance));
+        let several = (1..=count).filter(move |_| count > 1).map(move |number| Self {
+            instance,
+            replica: Some(number),
+        });
+        alone.into_iter().chain(several)
+    }
+}
+
+impl From<InstanceId> for Replica {
+    fn from(instance: InstanceId) -> Self {
+        Self {
+            instance,
+            replica: None,
+        }
+    }
+}
+
+impl fmt::Display for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.replica {
+            None => self.instance.fmt(f),
+            Some(number) => write!(f, "{}.{number}", self.instance),
+        }
+    }
+}
+
 /// The mark that a release leaves before its first effect, so that an older one can change nothing afterwards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {
@@ -99,8 +139,10 @@ pub struct Instance {
     pub identity: Option<Identity>,
     /// The secrets it was given.
     pub secrets: Fingerprints,
-    /// Whether it runs.
+    /// Whether it runs: all of it.
     pub state: State,
+    /// The state of each replica, of one as well.
+    pub replicas: Vec<State>,
     /// Whether something of it runs that does not count: started by a run that crashed, or left by one that ended.
     pub stray: bool,
     /// Counts the switches of the service: a higher turn served later; 0 never served.
@@ -124,6 +166,12 @@ impl Instance {
         self.turn == 0 || self.state == State::Partial
     }
 
+    /// Its replicas, each with its state.
+    pub fn each(&self) -> impl Iterator<Item = (Replica, State)> {
+        let count = u32::try_from(self.replicas.len()).unwrap_or(u32::MAX);
+        Replica::all(self.id, count).zip(self.replicas.iter().copied())
+    }
+
     /// The ports of the host it holds while it runs.
     #[must_use]
     pub fn host_addresses(&self) -> Vec<HostAddress> {
@@ -143,6 +191,33 @@ pub enum State {
     Running,
     /// It ran and was stopped, or ended by itself.
     Ended,
+    /// A job that ran to its end, which was exit 0.
+    Done,
+}
+
+impl State {
+    /// The state of an instance whose replicas are in these. Something of it may run in any but [`State::Running`], too.
+    #[must_use]
+    pub fn of(replicas: &[Self]) -> Self {
+        // What is missing of the whole counts most.
+        let order = [
+            Self::Partial,
+            Self::Ended,
+            Self::Prepared,
+            Self::Running,
+            Self::Done,
+        ];
+        order
+            .into_iter()
+            .find(|state| replicas.contains(state))
+            .unwrap_or(Self::Partial)
+    }
+
+    /// Whether it is what an instance that serves should be in.
+    #[must_use]
+    pub fn is_well(self) -> bool {
+        matches!(self, Self::Running | Self::Done)
+    }
 }
 
 impl fmt::Display for State {
@@ -152,6 +227,7 @@ impl fmt::Display for State {
             Self::Prepared => "prepared",
             Self::Running => "running",
             Self::Ended => "ended",
+            Self::Done => "done",
         })
     }
 }

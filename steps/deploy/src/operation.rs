@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::live::InstanceId;
+use crate::live::{InstanceId, Replica};
 
 /// One effect on a target. Each is safe to repeat, and each is whole or absent after a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,22 +22,25 @@ pub enum Operation {
         /// The new instance.
         instance: InstanceId,
     },
-    /// Starts an instance on addresses of its own.
+    /// Starts a replica on addresses of its own.
     Start {
-        /// The instance.
-        instance: InstanceId,
+        /// The replica.
+        #[serde(flatten)]
+        of: Replica,
     },
-    /// Asks an instance directly until it answers as the descriptor's healthcheck wants.
+    /// Asks a replica directly until it answers as the descriptor's healthcheck wants; waits for the end of a job.
     Prove {
-        /// The instance.
-        instance: InstanceId,
+        /// The replica.
+        #[serde(flatten)]
+        of: Replica,
     },
-    /// Leads the traffic to an instance, in one indivisible act.
+    /// Leads the traffic to a replica, in one indivisible act.
     Switch {
-        /// The instance.
-        instance: InstanceId,
+        /// The replica.
+        #[serde(flatten)]
+        of: Replica,
     },
-    /// Reads the proof back from the instance that serves: digest, version, config hash, one good answer.
+    /// Reads the proof back from every replica of the instance that serves: digest, version, config hash, one good answer.
     Verify {
         /// The instance.
         instance: InstanceId,
@@ -72,9 +75,9 @@ impl fmt::Display for Operation {
             Self::Mark { fence } => write!(f, "mark the service with fence {fence}"),
             Self::OpenFront => f.write_str("start the front door"),
             Self::Prepare { instance } => write!(f, "prepare instance {instance}"),
-            Self::Start { instance } => write!(f, "start instance {instance}"),
-            Self::Prove { instance } => write!(f, "prove instance {instance}"),
-            Self::Switch { instance } => write!(f, "switch to instance {instance}"),
+            Self::Start { of } => write!(f, "start instance {of}"),
+            Self::Prove { of } => write!(f, "prove instance {of}"),
+            Self::Switch { of } => write!(f, "switch to instance {of}"),
             Self::Verify { instance } => write!(f, "verify instance {instance}"),
             Self::Stop { instance, .. } => write!(f, "stop and keep instance {instance}"),
             Self::Remove { instance } => write!(f, "remove instance {instance}"),

@@ -9,7 +9,7 @@ use pilotage_descriptor::Descriptor;
 use crate::capability::Capabilities;
 use crate::desired::{Desired, Identity, Labels};
 use crate::error::TargetError;
-use crate::live::{InstanceId, Live};
+use crate::live::{InstanceId, Live, Replica};
 use crate::operation::Operation;
 
 /// One service on one target: what is there, and one effect at a time. Knows nothing of releases; the planner decides.
@@ -54,33 +54,33 @@ pub trait Target {
     /// When the effect could not be had; it is then absent or can be repeated.
     async fn apply(&self, operation: &Operation, desired: &Desired) -> Result<(), TargetError>;
 
-    /// Where the named port of an instance can be asked directly, not through what routes the traffic.
+    /// Where the named port of a replica can be asked directly, not through what routes the traffic.
     ///
     /// # Errors
-    /// When the instance has no such port now.
-    async fn reach(&self, instance: InstanceId, port: &str) -> Result<SocketAddr, TargetError>;
+    /// When the replica has no such port now.
+    async fn reach(&self, of: Replica, port: &str) -> Result<SocketAddr, TargetError>;
 
-    /// How a program with its arguments ends within an instance, with all that the instance has; over within `limit`.
-    async fn execute(&self, instance: InstanceId, command: &[String], limit: Duration) -> Observation;
+    /// How a program with its arguments ends within a replica, with all that the replica has; over within `limit`.
+    async fn execute(&self, of: Replica, command: &[String], limit: Duration) -> Observation;
 
     /// Where a name leads that only instances can look up, such as another service's; none where it is one of the world's.
     async fn peer(&self, name: &str) -> Option<IpAddr>;
 
-    /// Comes back when the instance runs no longer.
-    async fn ended(&self, instance: InstanceId) -> Setback;
+    /// Comes back when the replica runs no longer.
+    async fn ended(&self, of: Replica) -> Setback;
 
     /// Who answers at [`Target::reach`] in place of the instance: its answers would prove somebody else. None as long as
     /// nobody answers there, and where nobody else can.
-    async fn stranger(&self, instance: InstanceId, port: &str) -> Option<Setback>;
+    async fn stranger(&self, of: Replica, port: &str) -> Option<Setback>;
 
-    /// The last lines of what an instance said, for who has to find out why it is not well; empty when it said nothing.
-    async fn said(&self, instance: InstanceId) -> String;
+    /// The last lines of what a replica said, for who has to find out why it is not well; empty when it said nothing.
+    async fn said(&self, of: Replica) -> String;
 
-    /// The proof, read back from the running instance and from what routes the traffic.
+    /// The proof, read back from the running replica and from what routes the traffic.
     ///
     /// # Errors
     /// When it cannot be read.
-    async fn evidence(&self, instance: InstanceId) -> Result<Evidence, TargetError>;
+    async fn evidence(&self, of: Replica) -> Result<Evidence, TargetError>;
 
     /// What later stages want to know of an instance, as output lines: addresses first of all.
     async fn outputs(&self, instance: InstanceId) -> Vec<(String, String)>;
@@ -98,6 +98,19 @@ pub struct Setback {
     pub text: String,
     /// Whether an address it had been given was taken meanwhile, so that starting it again may help.
     pub again: bool,
+    /// Whether it is no setback at all for what is meant to end: it ended by itself, with exit 0.
+    pub done: bool,
+}
+
+impl Setback {
+    /// One that starting again does not help.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            again: false,
+            done: false,
+        }
+    }
 }
 
 /// What was read back after a switch.

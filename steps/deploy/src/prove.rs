@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use pilotage_check::{Expectation, Observation, Patience};
-use pilotage_descriptor::{Ask, Descriptor, Endpoint as Described, Healthcheck, Host, Publish};
+use pilotage_descriptor::{Ask, Descriptor, Endpoint as Described, Healthcheck, Host, Kind, Publish};
 use pilotage_outcome::{Attempt, CheckOutcome, CheckResult};
 use pilotage_probe::{
     Address, Endpoint, GrpcRequest, HttpRequest, Probe, Question, RequestError, Scheme, Watched, watch,
@@ -14,7 +14,7 @@ use pilotage_probe::{
 use pilotage_quantity as quantity;
 
 use crate::error::TargetError;
-use crate::live::InstanceId;
+use crate::live::Replica;
 use crate::port::{Setback, Target};
 
 /// How long a service without a healthcheck may take until it accepts a connection.
@@ -51,7 +51,7 @@ pub enum Depth {
     Once,
 }
 
-/// Asks an instance directly whether it is well. An instance that ends, or in whose place somebody else answers, is not
+/// Asks a replica directly whether it is well; a job is well when it has ended well, and that is waited for. One that ends, or in whose place somebody else answers, is not
 /// asked any further.
 ///
 /// # Errors
@@ -60,26 +60,29 @@ pub async fn prove<T: Target, P: Probe>(
     target: &T,
     probe: &P,
     descriptor: &Descriptor,
-    instance: InstanceId,
+    of: Replica,
     depth: Depth,
 ) -> Result<Proved, TargetError> {
-    let questions = match questions(target, descriptor, instance, depth).await {
+    if descriptor.kind == Kind::Job {
+        return Ok(to_its_end(target, of).await);
+    }
+    let questions = match questions(target, descriptor, of, depth).await {
         Ok(questions) => questions,
         // One that has ended already cannot be reached, and that it has ended says more.
-        Err(error) => return Ok(set_back("alive", ending(target, instance, error).await?)),
+        Err(error) => return Ok(set_back("alive", ending(target, of, error).await?)),
     };
     let ports: BTreeSet<&str> = questions.iter().filter_map(|question| question.port).collect();
     let asking = async {
         let inside = Inside {
             target,
             probe,
-            instance,
+            replica: of,
         };
         let checks = ask(&questions, &inside, depth).await;
         let good = checks.iter().all(|check| check.outcome == CheckOutcome::Passed);
         // A good answer counts only when it was the instance that gave it.
         let found = if good {
-            stranger(target, instance, &ports).await
+            stranger(target, of, &ports).await
         } else {
             None
         };
@@ -87,7 +90,7 @@ pub async fn prove<T: Target, P: Probe>(
     };
     let intruded = async {
         loop {
-            if let Some(found) = stranger(target, instance, &ports).await {
+            if let Some(found) = stranger(target, of, &ports).await {
                 return found;
             }
             tokio::time::sleep(LOOK).await;
@@ -95,13 +98,40 @@ pub async fn prove<T: Target, P: Probe>(
     };
     Ok(tokio::select! {
         biased;
-        ending = target.ended(instance) => set_back("alive", ending),
+        ending = target.ended(of) => set_back("alive", ending),
         found = intruded, if !ports.is_empty() => set_back("listener", found),
         (good, checks, found) = asking => match found {
             Some(found) => set_back("listener", found),
             None => Proved { good, checks, again: false },
         },
     })
+}
+
+/// Waits for the end of a job.
+async fn to_its_end<T: Target>(target: &T, of: Replica) -> Proved {
+    let end = target.ended(of).await;
+    match end.done {
+        true => Proved {
+            good: true,
+            checks: vec![CheckResult::new("exit", CheckOutcome::Passed).reason(end.text)],
+            again: false,
+        },
+        false => set_back("exit", end),
+    }
+}
+
+/// What `descriptor` requires and whether it can be reached, before something is started that needs it from its first
+/// moment on.
+pub(crate) async fn required<T: Target, P: Probe>(
+    target: &T,
+    probe: &P,
+    descriptor: &Descriptor,
+) -> Vec<CheckResult> {
+    let questions = requirements(target, descriptor).await;
+    match questions.is_empty() {
+        true => Vec::new(),
+        false => ask(&questions, probe, Depth::Whole).await,
+    }
 }
 
 /// How the instance ended, when that is what `error` comes from. That it has ended is an answer and not the want of one,
@@ -111,17 +141,14 @@ pub async fn prove<T: Target, P: Probe>(
 /// With `error`, when the instance has not ended as far as can be told.
 pub(crate) async fn ending<T: Target>(
     target: &T,
-    instance: InstanceId,
+    of: Replica,
     error: TargetError,
 ) -> Result<Setback, TargetError> {
     let known = matches!(error, TargetError::Ended { .. });
     let limit = if known { LAST_WORDS } else { ENDED };
-    match tokio::time::timeout(limit, target.ended(instance)).await {
+    match tokio::time::timeout(limit, target.ended(of)).await {
         Ok(ending) => Ok(ending),
-        Err(_) if known => Ok(Setback {
-            text: "it ended, and how cannot be found out".to_owned(),
-            again: false,
-        }),
+        Err(_) if known => Ok(Setback::new("it ended, and how cannot be found out")),
         Err(_) => Err(error),
     }
 }
@@ -135,9 +162,9 @@ fn set_back(check: &str, setback: Setback) -> Proved {
 }
 
 /// Who else listens on one of the ports that are asked.
-async fn stranger<T: Target>(target: &T, instance: InstanceId, ports: &BTreeSet<&str>) -> Option<Setback> {
+async fn stranger<T: Target>(target: &T, of: Replica, ports: &BTreeSet<&str>) -> Option<Setback> {
     for port in ports {
-        let found = target.stranger(instance, port).await;
+        let found = target.stranger(of, port).await;
         if found.is_some() {
             return found;
         }
@@ -178,7 +205,7 @@ struct Asked<'d> {
 struct Inside<'a, T, P> {
     target: &'a T,
     probe: &'a P,
-    instance: InstanceId,
+    replica: Replica,
 }
 
 impl<T: Target, P: Probe> Probe for Inside<'_, T, P> {
@@ -191,14 +218,14 @@ impl<T: Target, P: Probe> Probe for Inside<'_, T, P> {
     }
 
     async fn execute(&self, command: &[String], limit: Duration) -> Observation {
-        self.target.execute(self.instance, command, limit).await
+        self.target.execute(self.replica, command, limit).await
     }
 }
 
 async fn questions<'d, T: Target>(
     target: &T,
     descriptor: &'d Descriptor,
-    instance: InstanceId,
+    of: Replica,
     depth: Depth,
 ) -> Result<Vec<Asked<'d>>, TargetError> {
     let mut questions = Vec::new();
@@ -222,10 +249,10 @@ async fn questions<'d, T: Target>(
                 let Some(port) = endpoint.port.as_deref() else {
                     continue;
                 };
-                let at = target.reach(instance, port).await?;
+                let at = target.reach(of, port).await?;
                 let endpoint =
                     question(endpoint, port, descriptor, at).map_err(|error| TargetError::Instance {
-                        instance,
+                        instance: of.instance,
                         reason: format!("cannot be asked: {error}"),
                     })?;
                 questions.push(Asked {
@@ -238,7 +265,7 @@ async fn questions<'d, T: Target>(
         }
         None => {
             if let Some(port) = descriptor.ports.first() {
-                let at = target.reach(instance, &port.name).await?;
+                let at = target.reach(of, &port.name).await?;
                 questions.push(Asked {
                     endpoint: tcp(format!("tcp {}", port.name), address(at)),
                     patience: Patience::new(ACCEPT),
@@ -249,24 +276,31 @@ async fn questions<'d, T: Target>(
         }
     }
     if depth == Depth::Whole {
-        let timeout = descriptor
-            .healthcheck
-            .as_ref()
-            .map_or(ACCEPT, |check| check.timeout);
-        for required in &descriptor.requires {
-            let at = match target.peer(required.host.as_str()).await {
-                Some(peer) => address(SocketAddr::new(peer, required.port)),
-                None => Address::new(required.host.as_str(), required.port),
-            };
-            questions.push(Asked {
-                endpoint: tcp(format!("requires {required}"), at),
-                patience: Patience::new(timeout),
-                port: None,
-                own: false,
-            });
-        }
+        questions.extend(requirements(target, descriptor).await);
     }
     Ok(questions)
+}
+
+/// Whether what the service requires can be reached.
+async fn requirements<T: Target>(target: &T, descriptor: &Descriptor) -> Vec<Asked<'static>> {
+    let timeout = descriptor
+        .healthcheck
+        .as_ref()
+        .map_or(ACCEPT, |check| check.timeout);
+    let mut questions = Vec::new();
+    for required in &descriptor.requires {
+        let at = match target.peer(required.host.as_str()).await {
+            Some(peer) => address(SocketAddr::new(peer, required.port)),
+            None => Address::new(required.host.as_str(), required.port),
+        };
+        questions.push(Asked {
+            endpoint: tcp(format!("requires {required}"), at),
+            patience: Patience::new(timeout),
+            port: None,
+            own: false,
+        });
+    }
+    questions
 }
 
 /// How an endpoint is asked at the instance itself: over TLS where it says so, unless that is what its proxy is for.

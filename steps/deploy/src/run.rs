@@ -4,6 +4,7 @@ mod proof;
 mod recovery;
 mod report;
 
+use pilotage_descriptor::Kind;
 use pilotage_name::ServiceKey;
 use pilotage_outcome::{CheckResult, Effects, Fault, StepReport};
 use pilotage_probe::Probe;
@@ -231,7 +232,16 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
 
     async fn step(&self, operation: Operation, checks: &mut Vec<CheckResult>) -> Result<(), Halt> {
         match operation {
-            Operation::Prove { instance } => self.prove(instance, checks).await,
+            // What a job needs it needs from its first moment on.
+            Operation::Start { .. } if self.desired.descriptor.kind == Kind::Job => {
+                self.required(checks).await?;
+                Ok(self
+                    .cx
+                    .cancel
+                    .run(self.target.apply(&operation, self.desired))
+                    .await??)
+            }
+            Operation::Prove { of } => self.prove(of, checks).await,
             Operation::Verify { instance } => self.verify(instance, checks).await,
             other => match (
                 self.cx
@@ -243,8 +253,8 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
                 (Ok(()), _) => Ok(()),
                 (
                     Err(error @ (TargetError::Instance { .. } | TargetError::Ended { .. })),
-                    Operation::Switch { instance },
-                ) => Err(self.ended_or(instance, error).await),
+                    Operation::Switch { of },
+                ) => Err(self.ended_or(of, error).await),
                 (Err(error), _) => Err(error.into()),
             },
         }

@@ -29,10 +29,14 @@ pub async fn status<T: Target>(target: &T, key: &ServiceKey) -> Result<StepRepor
                 .as_ref()
                 .map_or("unknown", |identity| identity.version.as_str());
             let well = match instance.state {
-                State::Running => String::new(),
+                State::Running | State::Done => String::new(),
                 other => format!(", but it is {other}"),
             };
-            format!("{key}: {version} serves as instance {}{well}", instance.id)
+            let verb = match instance.state {
+                State::Done => "is done",
+                _ => "serves",
+            };
+            format!("{key}: {version} {verb} as instance {}{well}", instance.id)
         }
         None => format!("{key}: nothing serves"),
     };
@@ -44,7 +48,7 @@ pub async fn status<T: Target>(target: &T, key: &ServiceKey) -> Result<StepRepor
         report.commit.clone_from(&marker.commit);
         report.release.clone_from(&marker.release);
     }
-    if let Some(serving) = serving.filter(|instance| instance.state == State::Running) {
+    if let Some(serving) = serving.filter(|instance| instance.state.is_well()) {
         for (name, address) in target.outputs(serving.id).await {
             let _ = writeln!(text, "  {name} {address}");
             report = report.output(name, address);
@@ -67,6 +71,7 @@ pub async fn status<T: Target>(target: &T, key: &ServiceKey) -> Result<StepRepor
             instance.turn,
             instance.undone,
         ) {
+            (true, ..) if instance.state == State::Done => "done last",
             (true, ..) => "serves",
             (false, 0, _) => "never served",
             (false, _, true) => "taken back",
@@ -77,11 +82,14 @@ pub async fn status<T: Target>(target: &T, key: &ServiceKey) -> Result<StepRepor
             (None, 0) => String::new(),
             (None, fence) => format!(", by fence {fence}"),
         };
-        let _ = writeln!(
-            text,
-            "  instance {} {version} {} ({role}{by})",
-            instance.id, instance.state
-        );
+        let state = match instance.replicas.len() {
+            0 | 1 => instance.state.to_string(),
+            count => {
+                let well = instance.replicas.iter().filter(|state| state.is_well()).count();
+                format!("{}: {well} of {count} replicas run", instance.state)
+            }
+        };
+        let _ = writeln!(text, "  instance {} {version} {state} ({role}{by})", instance.id);
     }
     report.result = json!({
         "marker": live.marker,
@@ -89,6 +97,7 @@ pub async fn status<T: Target>(target: &T, key: &ServiceKey) -> Result<StepRepor
         "instances": live.instances.iter().map(|instance| json!({
             "id": instance.id,
             "state": instance.state,
+            "replicas": instance.replicas,
             "identity": instance.identity,
             "labels": instance.labels,
             "turn": instance.turn,

@@ -12,7 +12,7 @@ use pilotage_check::Observation;
 use pilotage_deploy::capability::Capabilities;
 use pilotage_deploy::desired::{Desired, Labels};
 use pilotage_deploy::error::TargetError;
-use pilotage_deploy::live::{InstanceId, Live};
+use pilotage_deploy::live::{InstanceId, Live, Replica};
 use pilotage_deploy::operation::Operation;
 use pilotage_deploy::port::{Evidence, Setback, Target};
 use pilotage_deploy::prove::{Depth, prove};
@@ -53,7 +53,7 @@ impl Target for Gone {
         Ok(())
     }
 
-    async fn reach(&self, instance: InstanceId, _: &str) -> Result<SocketAddr, TargetError> {
+    async fn reach(&self, Replica { instance, .. }: Replica, _: &str) -> Result<SocketAddr, TargetError> {
         Err(match self.ended {
             true => TargetError::Ended { instance },
             false => TargetError::Instance {
@@ -63,7 +63,7 @@ impl Target for Gone {
         })
     }
 
-    async fn execute(&self, _: InstanceId, _: &[String], _: Duration) -> Observation {
+    async fn execute(&self, _: Replica, _: &[String], _: Duration) -> Observation {
         std::future::pending().await
     }
 
@@ -71,27 +71,26 @@ impl Target for Gone {
         None
     }
 
-    async fn ended(&self, _: InstanceId) -> Setback {
+    async fn ended(&self, _: Replica) -> Setback {
         if !self.ended {
             std::future::pending::<()>().await;
         }
         tokio::time::sleep(SLOW).await;
-        Setback {
-            text: "it ended with exit code 7; the last it said:\nout of luck".to_owned(),
-            again: false,
-        }
+        Setback::new("it ended with exit code 7; the last it said:\nout of luck")
     }
 
-    async fn stranger(&self, _: InstanceId, _: &str) -> Option<Setback> {
+    async fn stranger(&self, _: Replica, _: &str) -> Option<Setback> {
         None
     }
 
-    async fn said(&self, _: InstanceId) -> String {
+    async fn said(&self, _: Replica) -> String {
         String::new()
     }
 
-    async fn evidence(&self, instance: InstanceId) -> Result<Evidence, TargetError> {
-        Err(TargetError::Ended { instance })
+    async fn evidence(&self, of: Replica) -> Result<Evidence, TargetError> {
+        Err(TargetError::Ended {
+            instance: of.instance,
+        })
     }
 
     async fn outputs(&self, _: InstanceId) -> Vec<(String, String)> {
@@ -113,7 +112,7 @@ async fn ask(target: &Gone) -> Result<pilotage_deploy::prove::Proved, TargetErro
         ..HttpSettings::default()
     })
     .unwrap();
-    prove(target, &prober, &descriptor, InstanceId(3), Depth::Whole).await
+    prove(target, &prober, &descriptor, InstanceId(3).into(), Depth::Whole).await
 }
 
 #[tokio::test]

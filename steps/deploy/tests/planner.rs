@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use pilotage_deploy::capability::Capabilities;
 use pilotage_deploy::desired::{Desired, Identity, Labels};
 use pilotage_deploy::fingerprint::Fingerprints;
-use pilotage_deploy::live::{Front, Instance, InstanceId, Live, Marker, Serving, State};
+use pilotage_deploy::live::{Front, Instance, InstanceId, Live, Marker, Replica, Serving, State};
 use pilotage_deploy::operation::Operation;
 use pilotage_deploy::plan::{Plan, Refused, plan, recovery, undo};
 use pilotage_deploy::risk::RiskClass;
@@ -87,6 +87,7 @@ fn instance(id: u64, text: &str, fence: u64, state: State, turn: u64) -> Instanc
         identity: Some(identity(&descriptor)),
         secrets: Fingerprints::default(),
         state,
+        replicas: vec![state; descriptor.resources.replicas as usize],
         stray: false,
         turn,
         undone: false,
@@ -133,9 +134,9 @@ fn short(operations: impl IntoIterator<Item = Operation>) -> String {
             Operation::Mark { fence } => format!("mark {fence}"),
             Operation::OpenFront => "front".to_owned(),
             Operation::Prepare { instance } => format!("prepare {}", instance.0),
-            Operation::Start { instance } => format!("start {}", instance.0),
-            Operation::Prove { instance } => format!("prove {}", instance.0),
-            Operation::Switch { instance } => format!("switch {}", instance.0),
+            Operation::Start { of } => format!("start {}", shown(of)),
+            Operation::Prove { of } => format!("prove {}", shown(of)),
+            Operation::Switch { of } => format!("switch {}", shown(of)),
             Operation::Verify { instance } => format!("verify {}", instance.0),
             Operation::Stop {
                 instance,
@@ -150,6 +151,10 @@ fn short(operations: impl IntoIterator<Item = Operation>) -> String {
         })
         .collect();
     words.join(", ")
+}
+
+fn shown(of: Replica) -> String {
+    of.to_string().trim_start_matches('#').to_owned()
 }
 
 fn steps(plan: &Plan) -> String {
@@ -658,4 +663,96 @@ fn undoing_a_release_that_needed_no_other_instance_leaves_the_one_that_serves() 
     let back = undo(&key(), &labels(3), &live, &PROCESS).unwrap();
     assert!(back.is_empty(), "{back}");
     assert_eq!(back.instance, Some(InstanceId(2)));
+}
+
+/// What a Docker target can do, as far as a plan asks.
+const SEVERAL: Capabilities = Capabilities {
+    target: "several",
+    jobs: true,
+    replicas: 9,
+    ..PROCESS
+};
+
+const THREE: &str = r#"
+version: "1.1.0"
+ports: [{name: http, port: 8080}]
+resources: {replicas: 3}
+"#;
+
+#[test]
+fn replicas_are_proved_one_after_the_other_and_all_of_them_before_the_first_is_switched_to() {
+    let there = live(vec![instance(1, &old(THREE), 1, State::Running, 1)]);
+    let plan = plan(&desired(THREE, 2), &there, &SEVERAL).unwrap();
+    assert_eq!(
+        steps(&plan),
+        "mark 2, prepare 2, start 2.1, prove 2.1, start 2.2, prove 2.2, start 2.3, prove 2.3, \
+         switch 2.1, switch 2.2, switch 2.3, verify 2, stop 1"
+    );
+    let half = plan
+        .operations
+        .iter()
+        .position(|planned| matches!(planned.operation, Operation::Switch { of } if of.replica == Some(2)));
+    assert_eq!(short(recovery(&plan, half.unwrap() + 1)), "switch 1, remove 2");
+}
+
+#[test]
+fn one_replica_that_has_ended_is_started_again_and_the_others_are_left_alone() {
+    let mut hurt = instance(1, THREE, 1, State::Running, 1);
+    hurt.replicas = vec![State::Running, State::Ended, State::Running];
+    hurt.state = State::of(&hurt.replicas);
+    hurt.stray = true;
+    let plan = plan(&desired(THREE, 1), &live(vec![hurt]), &SEVERAL).unwrap();
+    assert_eq!(
+        steps(&plan),
+        "prove 1.1, start 1.2, prove 1.2, prove 1.3, switch 1.1, switch 1.2, switch 1.3, verify 1"
+    );
+}
+
+#[test]
+fn replicas_cannot_share_a_port_of_the_host() {
+    let text = format!("{HOSTED}resources: {{replicas: 2}}\n");
+    let refused = plan(&desired(&text, 1), &live(Vec::new()), &SEVERAL).unwrap_err();
+    let Refused::Cannot(lacks) = refused else {
+        panic!("{refused}");
+    };
+    assert_eq!(lacks[0].path, "resources.replicas");
+}
+
+const MIGRATION: &str = "version: \"1.1.0\"\nkind: job\n";
+
+#[test]
+fn a_job_runs_once_for_what_it_is_made_of_and_the_last_ones_are_kept() {
+    let there = live(vec![instance(1, &old(MIGRATION), 1, State::Done, 1)]);
+    let plan = |there: &Live| plan(&desired(MIGRATION, 2), there, &SEVERAL).unwrap();
+    assert_eq!(
+        steps(&plan(&there)),
+        "mark 2, prepare 2, start 2, prove 2, switch 2, verify 2"
+    );
+    let done = live(vec![instance(1, MIGRATION, 1, State::Done, 1)]);
+    assert_eq!(steps(&plan(&done)), "mark 2");
+    // The run that was to record it was killed meanwhile: it is not run a second time.
+    for (state, expected) in [
+        (State::Running, "prove 2, switch 2, verify 2"),
+        (State::Done, "prove 2, switch 2, verify 2"),
+        (
+            State::Ended,
+            "remove 2, prepare 3, start 3, prove 3, switch 3, verify 3",
+        ),
+    ] {
+        let killed = live(vec![
+            instance(1, &old(MIGRATION), 1, State::Done, 1),
+            instance(2, MIGRATION, 2, state, 0),
+        ]);
+        assert_eq!(steps(&plan(&killed)), expected, "{state}");
+    }
+}
+
+#[test]
+fn a_job_that_has_run_cannot_be_taken_back() {
+    let there = live(vec![
+        instance(1, &old(MIGRATION), 1, State::Done, 1),
+        instance(2, MIGRATION, 2, State::Done, 2),
+    ]);
+    let refused = undo(&key(), &labels(2), &there, &SEVERAL).unwrap_err();
+    assert!(refused.to_string().contains("cannot be taken back"), "{refused}");
 }

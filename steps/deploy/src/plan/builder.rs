@@ -1,7 +1,7 @@
 //! Putting operations together in their order.
 
 use crate::desired::{Desired, HostAddress, Identity, Labels};
-use crate::live::{Instance, InstanceId, Live, State};
+use crate::live::{Instance, InstanceId, Live, Replica, State};
 use crate::operation::Operation;
 use crate::plan::digest::digest;
 use crate::plan::{Plan, Planned};
@@ -81,9 +81,17 @@ impl<'l> Builder<'l> {
         }
     }
 
-    /// From `state` to serving. Whoever holds a host port that the instance needs has to go first.
-    pub(super) fn bring_up(&mut self, state: State, id: InstanceId, needs: &[HostAddress], why: &str) {
-        if state != State::Running {
+    /// To serving, from the states that its replicas are in. Whoever holds a host port that the instance needs has to go
+    /// first. Each replica is started and proved before the next, and all of them before the first is switched to: what
+    /// serves serves in full until then, and a bad version never serves anybody.
+    pub(super) fn bring_up(
+        &mut self,
+        replicas: &[(Replica, State)],
+        id: InstanceId,
+        needs: &[HostAddress],
+        why: &str,
+    ) {
+        if replicas.iter().any(|(_, state)| !state.is_well()) {
             for holder in &self.live.instances {
                 let Some(shared) = holder
                     .host_addresses()
@@ -117,13 +125,16 @@ impl<'l> Builder<'l> {
                     reason: format!("both need {shared}, so nobody serves from the stop of the old to the proof of the new"),
                 });
             }
-            self.add(Operation::Start { instance: id }, why);
         }
-        self.add(
-            Operation::Prove { instance: id },
-            "nothing serves before it is proved",
-        );
-        self.add(Operation::Switch { instance: id }, why);
+        for (of, state) in replicas {
+            if !state.is_well() {
+                self.add(Operation::Start { of: *of }, why);
+            }
+            self.add(Operation::Prove { of: *of }, "nothing serves before it is proved");
+        }
+        for (of, _) in replicas {
+            self.add(Operation::Switch { of: *of }, why);
+        }
         self.add(Operation::Verify { instance: id }, "green means proof");
     }
 

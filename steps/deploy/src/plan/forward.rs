@@ -1,8 +1,8 @@
 //! The way forward: from what is there to what is wanted.
 
 use crate::capability::Capabilities;
-use crate::desired::{Desired, host_addresses, routes};
-use crate::live::{Front, Instance, Live, State};
+use crate::desired::{Desired, host_addresses, replicas, routes};
+use crate::live::{Front, Instance, Live, Replica, State};
 use crate::operation::Operation;
 use crate::plan::builder::Builder;
 use crate::plan::{Plan, Refused, check_fence};
@@ -35,13 +35,14 @@ pub fn plan(desired: &Desired, live: &Live, capabilities: &Capabilities) -> Resu
         builder.add(Operation::OpenFront, "it does not answer");
     }
     match candidate {
-        Some(instance) if serves && instance.state == State::Running => {
+        Some(instance) if serves && instance.state.is_well() => {
             if live.serving.is_some_and(|serving| !serving.current) {
-                builder.add(Operation::Prove { instance: id }, "it was started again");
-                builder.add(
-                    Operation::Switch { instance: id },
-                    "the route leads to where it ran before",
-                );
+                for (of, _) in instance.each() {
+                    builder.add(Operation::Prove { of }, "it was started again");
+                }
+                for (of, _) in instance.each() {
+                    builder.add(Operation::Switch { of }, "the route leads to where it ran before");
+                }
             }
             if builder
                 .operations
@@ -54,14 +55,18 @@ pub fn plan(desired: &Desired, live: &Live, capabilities: &Capabilities) -> Resu
         Some(instance) => {
             let reason = match (serves, instance.state) {
                 (true, _) => "it serves no longer: it has ended",
-                (false, State::Running) => "an earlier run of this release has started it",
+                (false, State::Running | State::Done) => "an earlier run of this release has started it",
                 (false, _) => "an earlier run of this release has prepared it",
             };
-            builder.bring_up(instance.state, id, &host_addresses(&desired.descriptor), reason);
+            let states: Vec<(Replica, State)> = instance.each().collect();
+            builder.bring_up(&states, id, &host_addresses(&desired.descriptor), reason);
         }
         None => {
             builder.add(Operation::Prepare { instance: id }, &why);
-            builder.bring_up(State::Prepared, id, &host_addresses(&desired.descriptor), &why);
+            let states: Vec<(Replica, State)> = replicas(&desired.descriptor, id)
+                .map(|of| (of, State::Prepared))
+                .collect();
+            builder.bring_up(&states, id, &host_addresses(&desired.descriptor), &why);
         }
     }
     builder.clean_up(id, None);

@@ -22,7 +22,9 @@ pub fn recovery(plan: &Plan, tried: usize) -> Vec<Operation> {
         .any(|operation| !matches!(operation, Operation::Mark { .. }));
     // What an earlier run of this release made is its own as well, and serves nobody.
     let made = tried.contains(&Operation::Prepare { instance: new }) || (plan.taken_up && begun);
-    let switched = tried.contains(&Operation::Switch { instance: new });
+    let switched = tried
+        .iter()
+        .any(|operation| matches!(operation, Operation::Switch { of } if of.instance == new));
     let mut operations = Vec::new();
     match plan.before.filter(|before| *before != new) {
         Some(before) => {
@@ -37,15 +39,18 @@ pub fn recovery(plan: &Plan, tried: usize) -> Vec<Operation> {
                     undone: false,
                 }
             };
-            let started = made || tried.contains(&Operation::Start { instance: new });
+            let started = made
+                || tried
+                    .iter()
+                    .any(|operation| matches!(operation, Operation::Start { of } if of.instance == new));
             if stopped {
                 // The port is free again only when the new one is gone.
                 operations.push(away);
-                operations.push(Operation::Start { instance: before });
-                operations.push(Operation::Switch { instance: before });
+                operations.push(Operation::Start { of: before.into() });
+                operations.push(Operation::Switch { of: before.into() });
             } else {
                 if switched {
-                    operations.push(Operation::Switch { instance: before });
+                    operations.push(Operation::Switch { of: before.into() });
                 }
                 if started {
                     operations.push(away);

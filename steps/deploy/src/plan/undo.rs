@@ -2,10 +2,11 @@
 
 use crate::capability::Capabilities;
 use crate::desired::{Labels, routes};
-use crate::live::{Front, Live, State};
+use crate::live::{Front, Live, Replica, State};
 use crate::operation::Operation;
 use crate::plan::builder::Builder;
 use crate::plan::{Plan, Refused, check_fence};
+use pilotage_descriptor::Kind;
 use pilotage_name::ServiceKey;
 
 /// What has to happen to go back to the instance that served before this release.
@@ -25,6 +26,12 @@ pub fn undo(
     let serving = live.serving_instance().ok_or(Refused::NothingKept(
         "no instance serves, so there is nothing to undo",
     ))?;
+    let job = |descriptor: &pilotage_descriptor::Descriptor| descriptor.kind == Kind::Job;
+    if serving.descriptor.as_ref().is_some_and(job) {
+        return Err(Refused::NothingKept(
+            "a job that has run cannot be taken back; release the version that puts right what it did",
+        ));
+    }
     let mut builder = Builder::new(live, labels);
     let done = labels.fence > 0 && serving.labels.fence != labels.fence;
     let target = if done {
@@ -49,12 +56,8 @@ pub fn undo(
     }
     let current = live.serving.is_some_and(|serving| serving.current);
     if !(done && current && target.state == State::Running) {
-        builder.bring_up(
-            target.state,
-            target.id,
-            &target.host_addresses(),
-            "it served before",
-        );
+        let states: Vec<(Replica, State)> = target.each().collect();
+        builder.bring_up(&states, target.id, &target.host_addresses(), "it served before");
     }
     builder.clean_up(target.id, Some(labels.fence));
     Ok(builder.finish_undo(key, target))

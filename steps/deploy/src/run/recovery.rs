@@ -1,11 +1,13 @@
 //! The way back when an operation did not succeed.
 
+use pilotage_descriptor::Kind;
 use pilotage_outcome::{Change, CheckResult, Class, Effects, Fault, StepReport};
 use pilotage_probe::Probe;
 use serde_json::json;
 
 use super::report::change;
 use super::{Halt, Run, desired_of};
+use crate::desired::replicas;
 use crate::operation::Operation;
 use crate::plan::recovery;
 use crate::port::Target;
@@ -53,12 +55,19 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
             && self.plan.operations[..index]
                 .iter()
                 .any(|planned| matches!(planned.operation, Operation::Switch { .. }));
+        // What a job did before it failed cannot be taken back.
+        let ran = self.desired.descriptor.kind == Kind::Job
+            && self.plan.operations[..=index]
+                .iter()
+                .any(|planned| matches!(planned.operation, Operation::Start { .. }));
         let effects = match changed {
             false => Effects::None,
+            true if ran => Effects::Partial,
             true if restored && !self.plan.has_downtime() && !switched_alone => Effects::None,
             true => Effects::Partial,
         };
         let stays = match (self.plan.before, effects) {
+            _ if self.desired.descriptor.kind == Kind::Job => String::new(),
             (Some(before), Effects::None) => format!("instance {before} keeps serving"),
             (Some(before), _) if restored => format!("instance {before} serves again"),
             _ => String::new(),
@@ -93,15 +102,15 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
     async fn recover(&self, back: Operation) -> Result<(), Fault> {
         match (back, self.plan.before) {
             // The old one is led to by its own ports and routes, not by those of the new descriptor.
-            (Operation::Switch { instance } | Operation::Start { instance }, Some(before))
-                if instance == before =>
-            {
+            (Operation::Switch { of } | Operation::Start { of }, Some(before)) if of.instance == before => {
                 let old = desired_of(&self.plan.service, &self.desired.labels, self.live, before)?;
                 self.target.apply(&back, &old).await?;
                 if matches!(back, Operation::Start { .. }) {
-                    let asked = prove(self.target, self.probe, &old.descriptor, before, Depth::Once).await?;
-                    if !asked.good {
-                        return Err(Fault::unavailable(format!("instance {before} is not well again")));
+                    for of in replicas(&old.descriptor, before) {
+                        let asked = prove(self.target, self.probe, &old.descriptor, of, Depth::Once).await?;
+                        if !asked.good {
+                            return Err(Fault::unavailable(format!("instance {of} is not well again")));
+                        }
                     }
                 }
                 Ok(())

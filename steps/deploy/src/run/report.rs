@@ -1,5 +1,6 @@
 //! What a run tells.
 
+use pilotage_descriptor::Kind;
 use pilotage_outcome::{Change, CheckOutcome, ExitCode, Outcome, StepReport};
 use pilotage_probe::Probe;
 use serde_json::json;
@@ -66,7 +67,10 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
                     .output("version", version.clone())
                     .output("instance_hash", instance_hash.clone())
                     .output("config_hash", self.desired.descriptor.config_hash());
+                let job = self.desired.descriptor.kind == Kind::Job;
                 let serves = match (report.outcome, self.plan.is_empty()) {
+                    (Outcome::Passed, true) if job => "is done already",
+                    (Outcome::Passed, false) if job => "is done",
                     (Outcome::Passed, true) => "serves already",
                     (Outcome::Passed, false) => "serves",
                     _ => "serves and is not proved",
@@ -118,9 +122,9 @@ fn words(operation: Operation) -> (&'static str, &'static str, String) {
         Operation::Mark { fence } => ("mark", "marked", format!("fence {fence}")),
         Operation::OpenFront => ("start", "started", "the front door".to_owned()),
         Operation::Prepare { instance } => ("prepare", "prepared", format!("instance {instance}")),
-        Operation::Start { instance } => ("start", "started", format!("instance {instance}")),
-        Operation::Prove { instance } => ("prove", "proved", format!("instance {instance}")),
-        Operation::Switch { instance } => ("switch", "switched", format!("to instance {instance}")),
+        Operation::Start { of } => ("start", "started", format!("instance {of}")),
+        Operation::Prove { of } => ("prove", "proved", format!("instance {of}")),
+        Operation::Switch { of } => ("switch", "switched", format!("to instance {of}")),
         Operation::Verify { instance } => ("verify", "verified", format!("instance {instance}")),
         Operation::Stop { instance, .. } => ("stop", "stopped", format!("instance {instance}")),
         Operation::Remove { instance } => ("remove", "removed", format!("instance {instance}")),

@@ -134,7 +134,13 @@ fn relay(mut client: UnixStream, engine: &Path, shared: &Mutex<Watch>) -> std::i
 
 /// `change` killed before its 1st, 2nd, … effect until it gets through, and then again: it converges. A kill after an
 /// effect is one before the next, as far as the engine can tell.
-fn crash_everywhere(world: &World, mut change: impl FnMut(u32) -> Vec<String>, converged: impl Fn(u32)) {
+fn crash_everywhere(
+    world: &World,
+    running: usize,
+    most: usize,
+    mut change: impl FnMut(u32) -> Vec<String>,
+    converged: impl Fn(u32),
+) {
     let proxy = Proxy::new(world.path("engine.sock"), &world.engine.host());
     world.config(&format!("unix://{}", proxy.path.display()), "");
     for number in 1.. {
@@ -144,9 +150,9 @@ fn crash_everywhere(world: &World, mut change: impl FnMut(u32) -> Vec<String>, c
         world.deploy(&arguments).expect(0);
         converged(number);
         let states = world.states();
-        let running = states.iter().filter(|(_, state)| state == "running").count();
-        assert_eq!(running, 1, "killed before effect {number}: {states:?}");
-        assert!(states.len() <= 3, "killed before effect {number}: {states:?}");
+        let found = states.iter().filter(|(_, state)| state == "running").count();
+        assert_eq!(found, running, "killed before effect {number}: {states:?}");
+        assert!(states.len() <= most, "killed before effect {number}: {states:?}");
         if !killed {
             assert!(number > 8, "it had {number} effects only");
             return;
@@ -164,6 +170,8 @@ fn a_deploy_that_is_killed_before_any_effect_converges_and_the_old_serves_until_
     let client = world.client();
     crash_everywhere(
         &world,
+        1,
+        3,
         |number| {
             let version = format!("1.0.{number}");
             world.image(&version, &[]);
@@ -196,6 +204,8 @@ fn an_undo_that_is_killed_before_any_effect_converges() {
     world.deploy(&["--fence", "1"]).expect(0);
     crash_everywhere(
         &world,
+        1,
+        3,
         |number| {
             let fence = (number + 1).to_string();
             world.web("1.1.0", &format!("env: {{FENCE: \"{fence}\"}}"));
@@ -207,6 +217,65 @@ fn an_undo_that_is_killed_before_any_effect_converges() {
                 .deploy(&["status"])
                 .expect(0)
                 .says(&["1.0.0 serves as instance"]);
+        },
+    );
+}
+
+#[test]
+fn replicas_that_are_killed_before_any_effect_converge_and_enough_serve_until_then() {
+    let Some(world) = World::new() else { return };
+    let two = "resources: {replicas: 2}";
+    world.image("1.0.0", &[]);
+    world.web("1.0.0", two);
+    world.deploy(&["--fence", "1"]).expect(0);
+    let client = world.client();
+    crash_everywhere(
+        &world,
+        2,
+        6,
+        |number| {
+            let version = format!("1.0.{number}");
+            world.image(&version, &[]);
+            world.web(&version, two);
+            vec!["--fence".to_owned(), (number + 1).to_string()]
+        },
+        |number| {
+            world
+                .deploy(&["status"])
+                .expect(0)
+                .says(&[&format!("1.0.{number} serves as instance")]);
+        },
+    );
+    let asked = client.asked();
+    for kind in ["all", "first"] {
+        assert_eq!(asked[kind]["failed"], 0, "{asked:#}");
+    }
+}
+
+#[test]
+fn a_job_that_is_killed_before_any_effect_converges_and_is_done() {
+    let Some(world) = World::new() else { return };
+    crash_everywhere(
+        &world,
+        0,
+        3,
+        |number| {
+            let version = format!("1.0.{number}");
+            let variables = [
+                ("PORT", "8080"),
+                ("SAMPLE_EXIT_AFTER", "50ms"),
+                ("SAMPLE_EXIT_CODE", "0"),
+            ];
+            world.image(&version, &variables);
+            let image = format!("{}/shop", world.project);
+            world.descriptor(&format!("kind: job\nversion: \"{version}\"\nimage: {image}\n"));
+            vec!["--fence".to_owned(), (number + 1).to_string()]
+        },
+        |number| {
+            world
+                .deploy(&["status"])
+                .expect(0)
+                .says(&[&format!("1.0.{number} is done as instance")]);
         },
     );
 }

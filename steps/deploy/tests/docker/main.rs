@@ -2,6 +2,7 @@
 
 mod crash;
 mod deploy;
+mod kinds;
 mod registry;
 mod trouble;
 mod world;

@@ -8,12 +8,12 @@ use bollard::models::{
     HostConfigLogConfig, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
 use pilotage_config::{DockerTarget, SecretDelivery};
-use pilotage_descriptor::{Publish, Signal};
+use pilotage_descriptor::{Kind, Publish, Signal};
 use pilotage_engine::{Archive, deliver};
 
 use super::label;
 use crate::desired::Desired;
-use crate::live::{InstanceId, State};
+use crate::live::{Replica, State};
 
 /// A container that was found.
 #[derive(Clone, Debug)]
@@ -22,6 +22,7 @@ pub(super) struct Container {
     /// Its name, without the slash that the engine puts before it.
     pub(super) name: String,
     pub(super) labels: label::Map,
+    pub(super) kind: Kind,
     /// The id of its image.
     pub(super) image: String,
     pub(super) state: State,
@@ -48,6 +49,8 @@ impl Container {
         let name = name.trim_start_matches('/');
         let endpoints = found.network_settings.and_then(|settings| settings.networks);
         let status = state.status.unwrap_or(ContainerStateStatusEnum::EMPTY);
+        let labels = config.labels.unwrap_or_default();
+        let kind = label::kind(&labels);
         let restarts = host
             .restart_policy
             .and_then(|policy| policy.name)
@@ -55,7 +58,8 @@ impl Container {
         Self {
             id: found.id.unwrap_or_default(),
             name: name.to_owned(),
-            labels: config.labels.unwrap_or_default(),
+            labels,
+            kind,
             image: found.image.unwrap_or_default(),
             state: match status {
                 _ if name.ends_with(".partial") => State::Partial,
@@ -63,6 +67,9 @@ impl Container {
                 ContainerStateStatusEnum::RUNNING
                 | ContainerStateStatusEnum::PAUSED
                 | ContainerStateStatusEnum::RESTARTING => State::Running,
+                ContainerStateStatusEnum::EXITED if kind == Kind::Job && state.exit_code == Some(0) => {
+                    State::Done
+                }
                 _ => State::Ended,
             },
             exit_code: state.exit_code.unwrap_or(0),
@@ -81,6 +88,12 @@ impl Container {
         self.endpoint.as_ref()?.ip_address.as_ref()?.parse().ok()
     }
 
+    /// Whether it is found by its service's name on the network: others need no name, and to be given one cuts them off for
+    /// a moment.
+    pub(super) fn is_named(&self) -> bool {
+        self.kind == Kind::Service
+    }
+
     /// Whether clients find it by this name.
     pub(super) fn has_name(&self, name: &str) -> bool {
         let aliases = self
@@ -88,6 +101,15 @@ impl Container {
             .as_ref()
             .and_then(|endpoint| endpoint.aliases.as_ref());
         aliases.is_some_and(|aliases| aliases.iter().any(|alias| alias == name))
+    }
+
+    /// Whether it asks for one certain address when it is started. Whoever came meanwhile may have that address.
+    pub(super) fn wants_address(&self) -> bool {
+        self.endpoint
+            .as_ref()
+            .and_then(|endpoint| endpoint.ipam_config.as_ref())
+            .and_then(|ipam| ipam.ipv4_address.as_ref())
+            .is_some_and(|address| !address.is_empty())
     }
 
     /// A crash between two halves of a switch leaves it running where nobody can reach it.
@@ -109,7 +131,7 @@ pub(super) enum Logs {
 /// again by itself: both come with the switch.
 pub(super) fn body(
     desired: &Desired,
-    id: InstanceId,
+    of: Replica,
     image: &str,
     network: &str,
     target: &DockerTarget,
@@ -132,9 +154,9 @@ pub(super) fn body(
     let exposed = descriptor.ports.iter().map(|port| format!("{}/tcp", port.port));
     ContainerCreateBody {
         image: Some(image.to_owned()),
-        env: Some(environment(desired, id, target.secrets, files)),
+        env: Some(environment(desired, of, target.secrets, files)),
         exposed_ports: Some(exposed.collect()),
-        labels: Some(label::of_instance(desired, id)),
+        labels: Some(label::of_replica(desired, of)),
         stop_signal: Some(signal(descriptor.stop.signal).to_owned()),
         // A restart of the machine honours it as well.
         stop_timeout: Some(number(descriptor.stop.grace.as_millis().div_ceil(1000))),
@@ -176,12 +198,7 @@ pub(super) fn restart(again: bool) -> RestartPolicy {
     }
 }
 
-fn environment(
-    desired: &Desired,
-    id: InstanceId,
-    delivery: SecretDelivery,
-    files: &mut Archive,
-) -> Vec<String> {
+fn environment(desired: &Desired, of: Replica, delivery: SecretDelivery, files: &mut Archive) -> Vec<String> {
     let descriptor = &desired.descriptor;
     let mut variables = descriptor.env.clone();
     if let Some(first) = descriptor.ports.first() {
@@ -196,7 +213,8 @@ fn environment(
         ("PROJECT", desired.key.project.to_string()),
         ("ENVIRONMENT", desired.key.environment.to_string()),
         ("SERVICE", desired.key.service.to_string()),
-        ("INSTANCE", id.0.to_string()),
+        ("INSTANCE", of.instance.0.to_string()),
+        ("REPLICA", of.replica.unwrap_or(1).to_string()),
         ("VERSION", desired.identity.version.clone()),
     ];
     for (name, value) in ours {

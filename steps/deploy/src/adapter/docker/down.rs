@@ -45,14 +45,14 @@ pub async fn down(
             };
             service.take(&everyone).await?;
         }
-        for (id, container) in service.containers().await? {
+        for (of, container) in service.containers().await? {
             if container.state != State::Running {
                 continue;
             }
             if !dry_run {
                 service.halt(&container, container.stop_timeout).await?;
             }
-            down.stopped(format!("{key} instance {id}"));
+            down.stopped(format!("{key} instance {of}"));
         }
         if !dry_run {
             service.withdraw().await?;

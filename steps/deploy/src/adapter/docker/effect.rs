@@ -6,16 +6,17 @@ use bollard::models::{ContainerCreateBody, ContainerUpdateBody};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RenameContainerOptionsBuilder, StartContainerOptions,
 };
+use futures::future::try_join_all;
 use pilotage_descriptor::FileSource;
 use pilotage_engine::{Archive, nonce};
 
 use super::container::{self, Container, Logs};
 use super::names;
 use super::service::DockerService;
-use crate::desired::Desired;
+use crate::desired::{Desired, replicas};
 use crate::error::TargetError;
 use crate::fingerprint::Fingerprints;
-use crate::live::{InstanceId, State};
+use crate::live::{InstanceId, Replica, State};
 
 /// Where an instance keeps the salted hashes of its secrets: beside them, so that who can read one can read the other.
 /// As a label, with their salt, they would let anybody who may ask the engine try out short secrets.
@@ -30,41 +31,59 @@ const STARTS: u32 = 50;
 const START_AGAIN: Duration = Duration::from_millis(100);
 
 impl DockerService {
-    /// Fetches the image and makes a container with all its files, which is not started.
+    /// Fetches the image and makes a container with all its files for each replica, which is not started.
     pub(super) async fn prepare(&self, id: InstanceId, desired: &Desired) -> Result<(), TargetError> {
         let image = desired.descriptor.image.as_ref().ok_or(TargetError::NoImage)?;
         let image = self.images().have(image, &desired.identity.digest).await?;
         // The network's name, which outlives it: a kept instance has to find it again.
         self.network().ensure().await?;
         let network = self.network().name();
-        let partial = names::partial(&self.key, id);
-        if let Some(left) = self.ours(&partial).await? {
-            self.discard(&left).await?;
+        let logs = self.logs().await?;
+        for of in replicas(&desired.descriptor, id) {
+            if self.ours(&names::replica(&self.key, of)).await?.is_none() {
+                self.make(of, desired, &image, &network, logs).await?;
+            }
         }
-        let (body, files) = self.made_of(id, desired, &image, &network).await?;
-        let options = CreateContainerOptionsBuilder::default().name(&partial).build();
-        let created = self.engine.docker.create_container(Some(options), body).await;
-        let created = created.map_err(self.engine.failed(format!("create instance {id}")))?;
-        for warning in created.warnings {
-            tracing::warn!("instance {id}: {warning}");
-        }
-        let whom = format!("instance {id}");
-        self.engine.put(&created.id, &whom, files).await?;
-        // What is whole has its final name.
-        let options = RenameContainerOptionsBuilder::default()
-            .name(&names::instance(&self.key, id))
-            .build();
-        let renamed = self.engine.docker.rename_container(&created.id, options).await;
-        Ok(renamed.map_err(self.engine.failed(format!("name instance {id}")))?)
+        Ok(())
     }
 
-    /// What a new instance is made of, and its files.
-    async fn made_of(
+    async fn make(
         &self,
-        id: InstanceId,
+        of: Replica,
         desired: &Desired,
         image: &str,
         network: &str,
+        logs: Logs,
+    ) -> Result<(), TargetError> {
+        let partial = names::partial(&self.key, of);
+        if let Some(left) = self.ours(&partial).await? {
+            self.discard(&left).await?;
+        }
+        let (body, files) = self.made_of(of, desired, image, network, logs)?;
+        let options = CreateContainerOptionsBuilder::default().name(&partial).build();
+        let created = self.engine.docker.create_container(Some(options), body).await;
+        let created = created.map_err(self.engine.failed(format!("create instance {of}")))?;
+        for warning in created.warnings {
+            tracing::warn!("instance {of}: {warning}");
+        }
+        let whom = format!("instance {of}");
+        self.engine.put(&created.id, &whom, files).await?;
+        // What is whole has its final name.
+        let options = RenameContainerOptionsBuilder::default()
+            .name(&names::replica(&self.key, of))
+            .build();
+        let renamed = self.engine.docker.rename_container(&created.id, options).await;
+        Ok(renamed.map_err(self.engine.failed(format!("name instance {of}")))?)
+    }
+
+    /// What a new replica is made of, and its files.
+    fn made_of(
+        &self,
+        of: Replica,
+        desired: &Desired,
+        image: &str,
+        network: &str,
+        logs: Logs,
     ) -> Result<(ContainerCreateBody, Archive), TargetError> {
         let mut files = Archive::default();
         for (path, source) in &desired.descriptor.files {
@@ -79,8 +98,7 @@ impl DockerService {
             let json = serde_json::to_vec(&fingerprints).unwrap_or_default();
             files.add(FINGERPRINTS, 0o400, &json);
         }
-        let logs = self.logs().await?;
-        let body = container::body(desired, id, image, network, &self.target, logs, &mut files);
+        let body = container::body(desired, of, image, network, &self.target, logs, &mut files);
         Ok((body, files))
     }
 
@@ -93,18 +111,25 @@ impl DockerService {
         })
     }
 
-    /// Starts a container without the service's name.
-    pub(super) async fn start(&self, id: InstanceId) -> Result<(), TargetError> {
-        let mut container = self.container(id).await?;
+    /// Starts replicas without the service's name.
+    pub(super) async fn start(&self, of: Replica) -> Result<(), TargetError> {
+        for (of, container) in self.meant(of).await? {
+            self.start_one(of, container).await?;
+        }
+        Ok(())
+    }
+
+    async fn start_one(&self, of: Replica, mut container: Container) -> Result<(), TargetError> {
         if container.state == State::Running {
             if !container.is_cut_off() {
                 return Ok(());
             }
             self.halt(&container, SHORT_GRACE).await?;
-            container = self.container(id).await?;
+            container = self.container(of).await?;
         }
         // One that served before still has the name, and would serve before it is proved.
-        if container.endpoint.is_none() || container.has_name(self.key.service.as_str()) {
+        let named = container.has_name(self.key.service.as_str());
+        if container.endpoint.is_none() || named || container.wants_address() {
             self.network().take_name(&container).await?;
         }
         if container.restarts {
@@ -116,7 +141,7 @@ impl DockerService {
                 .docker
                 .start_container(&container.id, None::<StartContainerOptions>)
                 .await;
-            match started.map_err(self.engine.failed(format!("start instance {id}"))) {
+            match started.map_err(self.engine.failed(format!("start instance {of}"))) {
                 // Services that come to a new environment at once make its network more than once for a moment, and an
                 // engine starts nothing on a name that two networks have.
                 Err(error) if left > 0 && error.message().contains("is ambiguous") => {
@@ -129,16 +154,21 @@ impl DockerService {
         Ok(())
     }
 
-    /// Gives a running container the service's name, and lets the engine start it again should it end.
-    pub(super) async fn switch(&self, id: InstanceId) -> Result<(), TargetError> {
-        let container = self.container(id).await?;
-        if container.state != State::Running {
-            return Err(TargetError::Ended { instance: id });
+    /// Gives running replicas the service's name, and lets the engine start them again should they end. A job that is done
+    /// stays as it is.
+    pub(super) async fn switch(&self, of: Replica) -> Result<(), TargetError> {
+        let id = of.instance;
+        for (_, container) in self.meant(of).await? {
+            match container.state {
+                State::Done => continue,
+                State::Running => {}
+                _ => return Err(TargetError::Ended { instance: id }),
+            }
+            if container.is_named() && !container.has_name(self.key.service.as_str()) {
+                self.network().give_name(&container).await?;
+            }
+            self.restart(&container, true).await?;
         }
-        if !container.has_name(self.key.service.as_str()) {
-            self.network().give_name(&container).await?;
-        }
-        self.restart(&container, true).await?;
         self.change(|mark| {
             let turn = mark.turns.values().max().copied().unwrap_or(0) + 1;
             if mark.serving != Some(id.0) || mark.turn(id) == 0 {
@@ -161,16 +191,24 @@ impl DockerService {
         self.change(|mark| mark.serving = None).await
     }
 
-    /// Lets a container finish what it is doing, stops it and keeps it.
+    /// Lets all replicas of an instance finish what they are doing, stops them and keeps them.
     pub(super) async fn stop(&self, id: InstanceId, undone: bool) -> Result<(), TargetError> {
-        let container = self.container(id).await?;
-        if container.state == State::Running {
-            if self.another_serves(&container).await? {
-                self.network().take_name(&container).await?;
-                tokio::time::sleep(SETTLE).await;
+        let mut running = self.meant(id.into()).await?;
+        running.retain(|(_, container)| container.state == State::Running);
+        let mut settles = false;
+        for (of, container) in &running {
+            if self.another_serves(*of, container).await? {
+                self.network().take_name(container).await?;
+                settles = true;
             }
-            self.halt(&container, container.stop_timeout).await?;
         }
+        if settles {
+            tokio::time::sleep(SETTLE).await;
+        }
+        let halts = running
+            .iter()
+            .map(|(_, container)| self.halt(container, container.stop_timeout));
+        try_join_all(halts).await?;
         self.change(|mark| {
             if undone {
                 mark.undone.insert(id.0);
@@ -179,8 +217,8 @@ impl DockerService {
         .await
     }
 
-    /// Whether it has the name, and another one that runs has it as well.
-    async fn another_serves(&self, container: &Container) -> Result<bool, TargetError> {
+    /// Whether it has the name, and one of another instance that runs has it as well.
+    async fn another_serves(&self, of: Replica, container: &Container) -> Result<bool, TargetError> {
         let name = self.key.service.as_str();
         let serves = |other: &Container| other.state == State::Running && other.has_name(name);
         Ok(serves(container)
@@ -188,19 +226,19 @@ impl DockerService {
                 .containers()
                 .await?
                 .iter()
-                .any(|(_, other)| other.id != container.id && serves(other)))
+                .any(|(other, found)| other.instance != of.instance && serves(found)))
     }
 
     /// Stops a container if it runs, and removes it with all that is in it.
     pub(super) async fn remove(&self, id: InstanceId) -> Result<(), TargetError> {
         // Its number is not given to another one, not even when nothing of it is left.
         self.change(|mark| mark.next = mark.next.max(id.0 + 1)).await?;
-        for name in [names::instance(&self.key, id), names::partial(&self.key, id)] {
-            let Some(container) = self.ours(&name).await? else {
+        for (of, container) in self.containers().await? {
+            if of.instance != id {
                 continue;
-            };
+            }
             if container.state == State::Running {
-                let grace = match self.another_serves(&container).await? {
+                let grace = match self.another_serves(of, &container).await? {
                     true => {
                         self.network().take_name(&container).await?;
                         container.stop_timeout

@@ -7,7 +7,7 @@ use futures::StreamExt;
 
 use super::container::Container;
 use super::service::DockerService;
-use crate::live::{InstanceId, State};
+use crate::live::{Replica, State};
 use crate::port::Setback;
 
 /// Lines of an instance's log that are told.
@@ -18,10 +18,10 @@ const MOST: usize = 4096;
 const AGAIN: Duration = Duration::from_millis(200);
 
 impl DockerService {
-    /// Comes back when the instance runs no longer. The engine tells it; nobody has to ask time and again.
-    pub(super) async fn end_of(&self, id: InstanceId) -> Setback {
+    /// Comes back when the replica runs no longer. The engine tells it; nobody has to ask time and again.
+    pub(super) async fn end_of(&self, of: Replica) -> Setback {
         loop {
-            match self.container(id).await {
+            match self.container(of).await {
                 Ok(container) if container.state != State::Running || container.restarted => {
                     return self.told(&container).await;
                 }
@@ -35,10 +35,7 @@ impl DockerService {
                     let _ = ends.next().await;
                 }
                 Err(crate::error::TargetError::Instance { .. }) => {
-                    return Setback {
-                        text: "it is not there any more".to_owned(),
-                        again: false,
-                    };
+                    return Setback::new("it is not there any more");
                 }
                 // The engine's silence says nothing of the instance.
                 Err(_) => {}
@@ -73,7 +70,10 @@ impl DockerService {
             text.push_str("; the last it said:\n");
             text.push_str(&said);
         }
-        Setback { text, again: false }
+        Setback {
+            done: container.state == State::Done,
+            ..Setback::new(text)
+        }
     }
 
     /// The last lines of what a container said; empty when they cannot be had.

@@ -1,15 +1,17 @@
 //! Labels: what an instance is made of. Whose an object is, stands in those that all steps share.
 
-use pilotage_descriptor::Descriptor;
+use pilotage_descriptor::{Descriptor, Kind};
 use pilotage_diagnostic::Source;
 pub(super) use pilotage_engine::label::{Map, PROJECT, carries, filter, key, of_environment, of_service};
 use pilotage_name::EnvironmentName;
 
 use crate::desired::{Desired, Identity, Labels};
-use crate::live::InstanceId;
+use crate::live::{InstanceId, Replica};
 
 pub(super) const INSTANCE: &str = "pilotage.instance";
 pub(super) const MARK: &str = "pilotage.mark";
+const REPLICA: &str = "pilotage.replica";
+const KIND: &str = "pilotage.kind";
 const RELEASE: &str = "pilotage.release";
 const FENCE: &str = "pilotage.fence";
 const COMMIT: &str = "pilotage.commit";
@@ -20,8 +22,8 @@ const CONFIG_HASH: &str = "pilotage.config-hash";
 const DESCRIPTOR: &str = "pilotage.descriptor";
 const SECRETS: &str = "pilotage.secrets";
 
-/// All labels of an instance.
-pub(super) fn of_instance(desired: &Desired, id: InstanceId) -> Map {
+/// All labels of a replica.
+pub(super) fn of_replica(desired: &Desired, of: Replica) -> Map {
     let Desired {
         key,
         labels,
@@ -34,7 +36,8 @@ pub(super) fn of_instance(desired: &Desired, id: InstanceId) -> Map {
     let mut kept = descriptor.clone();
     kept.files.clear();
     for (name, value) in [
-        (INSTANCE, id.0.to_string()),
+        (INSTANCE, of.instance.0.to_string()),
+        (KIND, descriptor.kind.to_string()),
         (FENCE, labels.fence.to_string()),
         (VERSION, identity.version.clone()),
         (DIGEST, identity.digest.clone()),
@@ -45,6 +48,9 @@ pub(super) fn of_instance(desired: &Desired, id: InstanceId) -> Map {
     ] {
         map.insert(name.to_owned(), value);
     }
+    if let Some(number) = of.replica {
+        map.insert(REPLICA.to_owned(), number.to_string());
+    }
     if let Some(release) = &labels.release {
         map.insert(RELEASE.to_owned(), release.to_string());
     }
@@ -52,6 +58,23 @@ pub(super) fn of_instance(desired: &Desired, id: InstanceId) -> Map {
         map.insert(COMMIT.to_owned(), commit.to_string());
     }
     map
+}
+
+/// Which replica of which instance carries these labels; none when they are not those of one.
+pub(super) fn replica(map: &Map) -> Option<Replica> {
+    Some(Replica {
+        instance: InstanceId(map.get(INSTANCE)?.parse().ok()?),
+        replica: map.get(REPLICA).and_then(|number| number.parse().ok()),
+    })
+}
+
+/// The kind of what carries these labels.
+pub(super) fn kind(map: &Map) -> Kind {
+    match map.get(KIND).map(String::as_str) {
+        Some("worker") => Kind::Worker,
+        Some("job") => Kind::Job,
+        _ => Kind::Service,
+    }
 }
 
 /// What an instance says of itself.

@@ -3,16 +3,20 @@
 use pilotage_engine::service_of;
 use pilotage_name::ServiceKey;
 
-use crate::live::InstanceId;
+use crate::live::Replica;
 
-/// `acme-qa-shop-7`.
-pub(super) fn instance(key: &ServiceKey, id: InstanceId) -> String {
-    format!("{}-{}", service_of(key), id.0)
+/// `acme-qa-shop-7`, or `acme-qa-shop-7.2` where it has several replicas. A service's own name has no dot.
+pub(super) fn replica(key: &ServiceKey, of: Replica) -> String {
+    let instance = format!("{}-{}", service_of(key), of.instance.0);
+    match of.replica {
+        Some(number) => format!("{instance}.{number}"),
+        None => instance,
+    }
 }
 
-/// What an instance is called until it is whole.
-pub(super) fn partial(key: &ServiceKey, id: InstanceId) -> String {
-    format!("{}.partial", instance(key, id))
+/// What a replica is called until it is whole.
+pub(super) fn partial(key: &ServiceKey, of: Replica) -> String {
+    format!("{}.partial", replica(key, of))
 }
 
 /// `acme-qa-shop-mark-12`.

@@ -12,11 +12,11 @@ use super::container::Container;
 use super::mark::Mark;
 use super::service::DockerService;
 use super::{effect, label, names};
-use crate::desired::{HostAddress, host_addresses};
+use crate::desired::{HostAddress, host_addresses, replicas};
 use crate::error::TargetError;
 use crate::fingerprint::Fingerprints;
-use crate::live::{Front, Instance, InstanceId, Live, Serving, State};
-use pilotage_engine::first_file;
+use crate::live::{Front, Instance, InstanceId, Live, Replica, Serving, State};
+use pilotage_engine::{EngineError, first_file};
 
 impl DockerService {
     /// What there is; `wanted` is asked about, where given.
@@ -24,14 +24,8 @@ impl DockerService {
         let mark = self.marks().read().await?.unwrap_or_default();
         let containers = self.containers().await?;
         let mut instances: Vec<Instance> = Vec::new();
-        for (id, container) in &containers {
-            // A half made one beside a whole one of the same number is removed with it.
-            match instances.last() {
-                Some(last) if last.id == *id && container.state == State::Partial => continue,
-                Some(last) if last.id == *id => drop(instances.pop()),
-                _ => {}
-            }
-            instances.push(self.instance(*id, container, &mark).await?);
+        for group in containers.chunk_by(|(left, _), (right, _)| left.instance == right.instance) {
+            instances.push(self.instance(group, &mark).await?);
         }
         let next = instances.last().map_or(0, |last| last.id.0) + 1;
         let next = InstanceId(next.max(mark.next).max(1));
@@ -49,18 +43,40 @@ impl DockerService {
         })
     }
 
-    async fn instance(
-        &self,
-        id: InstanceId,
-        container: &Container,
-        mark: &Mark,
-    ) -> Result<Instance, TargetError> {
-        let told = label::read(&container.labels, &self.key.environment);
-        let cut_off = container.is_cut_off();
-        let secrets = match &told {
-            Some(told) if told.secrets && container.state != State::Partial => {
-                self.fingerprints(container).await?
+    /// The instance that consists of these replicas.
+    async fn instance(&self, group: &[(Replica, Container)], mark: &Mark) -> Result<Instance, TargetError> {
+        // A half made one beside a whole one of the same number is removed with it; one that is alone stands for itself.
+        let whole = |container: &Container| container.state != State::Partial;
+        let any_whole = group.iter().any(|(_, container)| whole(container));
+        let mut group: Vec<&(Replica, Container)> = group.iter().collect();
+        group.retain(|(_, container)| whole(container) == any_whole);
+        let Some((Replica { instance: id, .. }, container)) = group.first() else {
+            return Err(EngineError::Unreadable {
+                what: format!("the containers of {}", self.key),
+                reason: "an instance has none".to_owned(),
             }
+            .into());
+        };
+        let id = *id;
+        let told = label::read(&container.labels, &self.key.environment);
+        let wanted = told
+            .as_ref()
+            .and_then(|told| told.descriptor.as_ref())
+            .map_or(1, |descriptor| descriptor.resources.replicas.max(1));
+        let replicas: Vec<State> = Replica::all(id, wanted)
+            .map(|of| {
+                let found = group.iter().find(|(other, _)| *other == of);
+                match found {
+                    Some((_, container)) if container.is_cut_off() => State::Ended,
+                    Some((_, container)) => container.state,
+                    None => State::Partial,
+                }
+            })
+            .collect();
+        let state = State::of(&replicas);
+        let runs = |(_, container): &&(Replica, Container)| container.state == State::Running;
+        let secrets = match &told {
+            Some(told) if told.secrets && state != State::Partial => self.fingerprints(container).await?,
             _ => Fingerprints::default(),
         };
         let (labels, identity, descriptor) = match told {
@@ -70,10 +86,11 @@ impl DockerService {
         Ok(Instance {
             id,
             labels,
-            identity: identity.filter(|_| container.state != State::Partial),
+            identity: identity.filter(|_| state != State::Partial),
             secrets,
-            state: if cut_off { State::Ended } else { container.state },
-            stray: cut_off,
+            stray: state != State::Running && group.iter().any(runs),
+            state,
+            replicas,
             turn: mark.turn(id),
             undone: mark.undone.contains(&id.0),
             descriptor,
@@ -81,24 +98,30 @@ impl DockerService {
     }
 
     /// Whose turn it is. Where what is remembered was lost, the newest that has the name.
-    fn serving(&self, mark: &Mark, containers: &[(InstanceId, Container)]) -> Option<Serving> {
-        let named = |container: &Container| {
-            container.state == State::Running && container.has_name(self.key.service.as_str())
+    fn serving(&self, mark: &Mark, containers: &[(Replica, Container)]) -> Option<Serving> {
+        let named = |container: &Container| match container.state {
+            State::Running => !container.is_named() || container.has_name(self.key.service.as_str()),
+            other => other == State::Done,
         };
-        let of = |id: InstanceId| containers.iter().find(|(other, _)| *other == id);
-        if let Some((id, container)) = mark.serving.map(InstanceId).and_then(of) {
-            return Some(Serving {
-                instance: *id,
-                current: named(container),
-            });
+        if let Some(id) = mark.serving.map(InstanceId) {
+            let mut of = containers
+                .iter()
+                .filter(|(other, _)| other.instance == id)
+                .peekable();
+            if of.peek().is_some() {
+                return Some(Serving {
+                    instance: id,
+                    current: of.all(|(_, container)| named(container)),
+                });
+            }
         }
         let lost = mark.turns.is_empty() && mark.sequence == 0;
         containers
             .iter()
             .rev()
             .find(|(_, container)| lost && named(container))
-            .map(|(id, _)| Serving {
-                instance: *id,
+            .map(|(of, _)| Serving {
+                instance: of.instance,
                 current: true,
             })
     }
@@ -132,7 +155,9 @@ impl DockerService {
         let listed = self.engine.docker.list_containers(Some(options)).await;
         let listed = listed.map_err(self.engine.failed("list its containers"))?;
         let addresses = host_addresses(wanted);
-        let names = [names::instance(&self.key, next), names::partial(&self.key, next)];
+        let names: Vec<String> = replicas(wanted, next)
+            .flat_map(|of| [names::replica(&self.key, of), names::partial(&self.key, of)])
+            .collect();
         let mut taken = Vec::new();
         for container in listed {
             let labels = container.labels.unwrap_or_default();

@@ -4,18 +4,19 @@ use super::label;
 use super::service::DockerService;
 use crate::desired::Identity;
 use crate::error::TargetError;
-use crate::live::{InstanceId, State};
+use crate::live::{InstanceId, Replica};
 use crate::port::{Evidence, address_key};
 
 impl DockerService {
     /// What runs, and whether clients find it.
-    pub(super) async fn read_proof(&self, id: InstanceId) -> Result<Evidence, TargetError> {
-        let container = self.container(id).await?;
+    pub(super) async fn read_proof(&self, of: Replica) -> Result<Evidence, TargetError> {
+        let id = of.instance;
+        let container = self.container(of).await?;
         let lacks = |reason: &str| TargetError::Instance {
             instance: id,
             reason: reason.to_owned(),
         };
-        if container.state != State::Running {
+        if !container.state.is_well() {
             return Err(TargetError::Ended { instance: id });
         }
         let told =
@@ -26,7 +27,7 @@ impl DockerService {
             .await?;
         let name = self.key.service.as_str();
         let mut astray = Vec::new();
-        if !container.has_name(name) || container.address().is_none() {
+        if container.is_named() && (!container.has_name(name) || container.address().is_none()) {
             astray.push(format!("the name {name} does not lead to it"));
         }
         if self
@@ -46,17 +47,21 @@ impl DockerService {
         })
     }
 
-    /// Where an instance can be asked, by its ports, and how we reached it.
+    /// Where the replicas of an instance can be asked, by their ports, and how we reached them: `address_http`,
+    /// `address_http_2`, ….
     pub(super) async fn addresses(&self, id: InstanceId) -> Vec<(String, String)> {
         let mut outputs = Vec::new();
-        let Ok(container) = self.container(id).await else {
-            return outputs;
-        };
-        let descriptor =
-            label::read(&container.labels, &self.key.environment).and_then(|told| told.descriptor);
-        for port in descriptor.iter().flat_map(|descriptor| &descriptor.ports) {
-            if let Ok(address) = self.address_of(id, &port.name).await {
-                outputs.push((address_key(&port.name), address.to_string()));
+        for (of, container) in self.meant(id.into()).await.unwrap_or_default() {
+            let descriptor =
+                label::read(&container.labels, &self.key.environment).and_then(|told| told.descriptor);
+            for port in descriptor.iter().flat_map(|descriptor| &descriptor.ports) {
+                if let Ok(address) = self.address_of(of, &port.name).await {
+                    let name = match of.replica {
+                        None | Some(1) => address_key(&port.name),
+                        Some(number) => format!("{}_{number}", address_key(&port.name)),
+                    };
+                    outputs.push((name, address.to_string()));
+                }
             }
         }
         outputs.push(("reach".to_owned(), self.ourselves.word().to_owned()));

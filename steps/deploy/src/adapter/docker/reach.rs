@@ -9,7 +9,7 @@ use pilotage_descriptor::Publish;
 use super::label;
 use super::service::DockerService;
 use crate::error::TargetError;
-use crate::live::{InstanceId, State};
+use crate::live::{Replica, State};
 use pilotage_engine::Engine;
 
 /// What this process is to the engine.
@@ -60,9 +60,10 @@ fn container_id(mounts: &str) -> Option<&str> {
 
 impl DockerService {
     /// Where the named port of an instance can be asked.
-    pub(super) async fn address_of(&self, id: InstanceId, port: &str) -> Result<SocketAddr, TargetError> {
+    pub(super) async fn address_of(&self, of: Replica, port: &str) -> Result<SocketAddr, TargetError> {
+        let id = of.instance;
         let lacks = |reason: String| TargetError::Instance { instance: id, reason };
-        let container = self.container(id).await?;
+        let container = self.container(of).await?;
         if container.state != State::Running {
             return Err(TargetError::Ended { instance: id });
         }

@@ -17,7 +17,7 @@ use super::reach::Ourselves;
 use super::{label, names};
 use crate::desired::Labels;
 use crate::error::TargetError;
-use crate::live::InstanceId;
+use crate::live::{Replica, State};
 
 /// How long a holder on another machine, or in another container, is believed to live: the longest a deploy takes.
 const BELIEVED: Duration = Duration::from_secs(30 * 60);
@@ -197,8 +197,8 @@ impl DockerService {
         Ok(())
     }
 
-    /// All instances, half made ones included, by rising number.
-    pub(super) async fn containers(&self) -> Result<Vec<(InstanceId, Container)>, TargetError> {
+    /// All replicas of all instances, half made ones included, by rising number.
+    pub(super) async fn containers(&self) -> Result<Vec<(Replica, Container)>, TargetError> {
         let filters = label::filter(&label::of_service(&self.key), &[label::INSTANCE]);
         let options = ListContainersOptionsBuilder::default()
             .all(true)
@@ -208,28 +208,40 @@ impl DockerService {
         let listed = listed.map_err(self.engine.failed("list its containers"))?;
         let ids = listed.into_iter().filter_map(|container| container.id);
         let inspected = try_join_all(ids.map(|id| async move { self.inspect(&id).await })).await?;
-        let mut found: Vec<(InstanceId, Container)> = inspected
+        let mut found: Vec<(Replica, Container)> = inspected
             .into_iter()
             .flatten()
-            .filter_map(|container| {
-                let id = container.labels.get(label::INSTANCE)?.parse().ok()?;
-                Some((InstanceId(id), container))
-            })
+            .filter_map(|container| Some((label::replica(&container.labels)?, container)))
             .collect();
-        found.sort_by_key(|(id, container)| (*id, container.name.clone()));
+        found.sort_by_key(|(of, container)| (*of, container.name.clone()));
         Ok(found)
     }
 
-    /// The container of an instance.
+    /// The replicas that are meant, whole ones, in their order.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub(super) async fn meant(&self, of: Replica) -> Result<Vec<(Replica, Container)>, TargetError> {
+        if of.replica.is_some() {
+            return Ok(vec![(of, self.container(of).await?)]);
+        }
+        let mut found = self.containers().await?;
+        found.retain(|(replica, container)| {
+            replica.instance == of.instance && container.state != State::Partial
+        });
+        if found.is_empty() {
+            return Err(not_there(of));
+        }
+        Ok(found)
+    }
+
+    /// The container of a replica.
     ///
     /// # Errors
     /// When there is none, or it is not ours.
-    pub(super) async fn container(&self, id: InstanceId) -> Result<Container, TargetError> {
-        let name = names::instance(&self.key, id);
-        self.ours(&name).await?.ok_or_else(|| TargetError::Instance {
-            instance: id,
-            reason: "is not there".to_owned(),
-        })
+    pub(super) async fn container(&self, of: Replica) -> Result<Container, TargetError> {
+        let name = names::replica(&self.key, of);
+        self.ours(&name).await?.ok_or_else(|| not_there(of))
     }
 
     /// The container of this name; none when there is none.
@@ -260,6 +272,13 @@ impl DockerService {
             Err(error) if error.status() == Some(404) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+fn not_there(of: Replica) -> TargetError {
+    TargetError::Instance {
+        instance: of.instance,
+        reason: "is not there".to_owned(),
     }
 }
 

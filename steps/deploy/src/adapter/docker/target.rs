@@ -10,16 +10,18 @@ use super::service::DockerService;
 use crate::capability::Capabilities;
 use crate::desired::{Desired, Labels};
 use crate::error::TargetError;
-use crate::live::{InstanceId, Live};
+use crate::live::{InstanceId, Live, Replica};
 use crate::operation::Operation;
 use crate::port::{Evidence, Setback, Target};
 
+/// More than a machine runs of one service, and few enough that a slip of the finger does not end it.
+const REPLICAS: u32 = 100;
 /// What a Docker target can do.
 const CAPABILITIES: Capabilities = Capabilities {
     target: "docker",
-    jobs: false,
+    jobs: true,
     limits: true,
-    replicas: 1,
+    replicas: REPLICAS,
     images: true,
     sealed: false,
     own_secrets: false,
@@ -69,8 +71,8 @@ impl Target for DockerService {
                 .await
             }
             Operation::Prepare { instance } => self.prepare(instance, desired).await,
-            Operation::Start { instance } => self.start(instance).await,
-            Operation::Switch { instance } => self.switch(instance).await,
+            Operation::Start { of } => self.start(of).await,
+            Operation::Switch { of } => self.switch(of).await,
             Operation::Stop { instance, undone } => self.stop(instance, undone).await,
             Operation::Remove { instance } => self.remove(instance).await,
             Operation::Withdraw => self.withdraw().await,
@@ -79,12 +81,12 @@ impl Target for DockerService {
         }
     }
 
-    async fn reach(&self, instance: InstanceId, port: &str) -> Result<SocketAddr, TargetError> {
-        self.address_of(instance, port).await
+    async fn reach(&self, of: Replica, port: &str) -> Result<SocketAddr, TargetError> {
+        self.address_of(of, port).await
     }
 
-    async fn execute(&self, instance: InstanceId, command: &[String], limit: Duration) -> Observation {
-        match self.container(instance).await {
+    async fn execute(&self, of: Replica, command: &[String], limit: Duration) -> Observation {
+        match self.container(of).await {
             Ok(container) => self.engine.try_in(&container.id, command, limit).await,
             Err(error) => Observation::NoAnswer {
                 cause: NoAnswer::NotRunning,
@@ -99,24 +101,24 @@ impl Target for DockerService {
         self.named(name).await.ok().flatten()
     }
 
-    async fn ended(&self, instance: InstanceId) -> Setback {
-        self.end_of(instance).await
+    async fn ended(&self, of: Replica) -> Setback {
+        self.end_of(of).await
     }
 
-    async fn stranger(&self, _: InstanceId, _: &str) -> Option<Setback> {
+    async fn stranger(&self, _: Replica, _: &str) -> Option<Setback> {
         // An instance has an address of its own, where nobody else can listen.
         None
     }
 
-    async fn said(&self, instance: InstanceId) -> String {
-        match self.container(instance).await {
+    async fn said(&self, of: Replica) -> String {
+        match self.container(of).await {
             Ok(container) => self.last_lines(&container).await,
             Err(_) => String::new(),
         }
     }
 
-    async fn evidence(&self, instance: InstanceId) -> Result<Evidence, TargetError> {
-        self.read_proof(instance).await
+    async fn evidence(&self, of: Replica) -> Result<Evidence, TargetError> {
+        self.read_proof(of).await
     }
 
     async fn outputs(&self, instance: InstanceId) -> Vec<(String, String)> {

@@ -12,10 +12,7 @@ impl ProcessService {
     /// Comes back when the instance runs no longer.
     pub(super) async fn end_of(&self, instance: InstanceId) -> Setback {
         let Ok(record) = self.record(instance) else {
-            return Setback {
-                text: "it is not there any more".to_owned(),
-                again: false,
-            };
+            return Setback::new("it is not there any more");
         };
         let how = loop {
             let Some(run) = &record.run else {
@@ -38,7 +35,10 @@ impl ProcessService {
             text.push_str("; the last it said:\n");
             text.push_str(&said);
         }
-        Setback { text, again }
+        Setback {
+            again,
+            ..Setback::new(text)
+        }
     }
 
     /// The last lines of what an instance said, of its errors first.

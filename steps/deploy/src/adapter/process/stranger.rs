@@ -30,9 +30,10 @@ impl ProcessService {
         if !alive(run) || !listeners(address).contains(&listener) {
             return None;
         }
+        let text = format!("{who} listens on {address} (port {port}), and the instance does not");
         Some(Setback {
-            text: format!("{who} listens on {address} (port {port}), and the instance does not"),
             again: !fixed,
+            ..Setback::new(text)
         })
     }
 

@@ -13,7 +13,7 @@ use crate::capability::Capabilities;
 use crate::desired::{Desired, Labels};
 use crate::error::TargetError;
 use crate::front_door::{Ask, ask};
-use crate::live::{InstanceId, Live};
+use crate::live::{InstanceId, Live, Replica};
 use crate::operation::Operation;
 use crate::port::{Evidence, Setback, Target, address_key};
 
@@ -64,8 +64,8 @@ impl Target for ProcessService {
             }
             Operation::OpenFront => self.open_front().await,
             Operation::Prepare { instance } => self.prepare(instance, desired),
-            Operation::Start { instance } => self.start(instance).await,
-            Operation::Switch { instance } => self.switch(instance, desired),
+            Operation::Start { of } => self.start(of.instance).await,
+            Operation::Switch { of } => self.switch(of.instance, desired),
             Operation::Stop { instance, undone } => self.stop(instance, undone).await,
             Operation::Remove { instance } => self.remove(instance).await,
             Operation::Withdraw => self.withdraw(),
@@ -73,7 +73,7 @@ impl Target for ProcessService {
         }
     }
 
-    async fn reach(&self, instance: InstanceId, port: &str) -> Result<SocketAddr, TargetError> {
+    async fn reach(&self, Replica { instance, .. }: Replica, port: &str) -> Result<SocketAddr, TargetError> {
         let run = self.running(instance)?;
         run.addresses
             .get(port)
@@ -84,7 +84,12 @@ impl Target for ProcessService {
             })
     }
 
-    async fn execute(&self, instance: InstanceId, command: &[String], limit: Duration) -> Observation {
+    async fn execute(
+        &self,
+        Replica { instance, .. }: Replica,
+        command: &[String],
+        limit: Duration,
+    ) -> Observation {
         match self.running(instance) {
             Ok(run) => execute::execute(command, run.pid, &self.dir.instance(instance), limit).await,
             Err(error) => Observation::NoAnswer {
@@ -99,20 +104,20 @@ impl Target for ProcessService {
         None
     }
 
-    async fn ended(&self, instance: InstanceId) -> Setback {
-        self.end_of(instance).await
+    async fn ended(&self, of: Replica) -> Setback {
+        self.end_of(of.instance).await
     }
 
-    async fn stranger(&self, instance: InstanceId, port: &str) -> Option<Setback> {
-        self.find_stranger(instance, port)
+    async fn stranger(&self, of: Replica, port: &str) -> Option<Setback> {
+        self.find_stranger(of.instance, port)
     }
 
-    async fn said(&self, instance: InstanceId) -> String {
-        self.last_lines(instance)
+    async fn said(&self, of: Replica) -> String {
+        self.last_lines(of.instance)
     }
 
-    async fn evidence(&self, instance: InstanceId) -> Result<Evidence, TargetError> {
-        self.read_back(instance).await
+    async fn evidence(&self, of: Replica) -> Result<Evidence, TargetError> {
+        self.read_back(of.instance).await
     }
 
     async fn outputs(&self, instance: InstanceId) -> Vec<(String, String)> {
