@@ -22,7 +22,8 @@ const KEEPER: &str = r#"
 ip link set lo up
 up() {
 dockerd --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" --host "unix://$1/docker.sock" \
-  --bridge none --default-address-pool base=10.90.0.0/16,size=24 >>"$1/log" 2>&1 &
+  --host tcp://127.0.0.1:2376 --tlsverify --tlscacert "$1/tls/ca.pem" --tlscert "$1/tls/cert.pem" \
+  --tlskey "$1/tls/key.pem" --bridge none --default-address-pool base=10.90.0.0/16,size=24 >>"$1/log" 2>&1 &
 }
 down() {
 kill $!
@@ -36,6 +37,8 @@ rm -rf "$1"
 "#;
 /// The sample service that does nothing special.
 const BASE_IMAGE: &str = "sample-service:base";
+/// The digest of a layer with nothing in it: 1,024 bytes of zero.
+const EMPTY_LAYER: &str = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
 /// How long an engine may take to answer.
 const UP: Duration = Duration::from_secs(30);
 
@@ -93,6 +96,7 @@ impl Engine {
             }
         }
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        certificates(&folder.path().join("tls"))?;
         let keeper = Command::new("unshare")
             .args(["--net", "sh", "-c", KEEPER, "keeper"])
             .arg(folder.path())
@@ -143,6 +147,38 @@ impl Engine {
     #[must_use]
     pub fn host(&self) -> String {
         format!("unix://{}", self.socket.display())
+    }
+
+    /// The address over the network of an engine of our own, for whoever is in its network, and the folder with the
+    /// certificates for it: `ca.pem`, `cert.pem` and `key.pem`, which do for both sides.
+    #[must_use]
+    pub fn secured(&self) -> (&'static str, PathBuf) {
+        ("tcp://127.0.0.1:2376", self.socket.with_file_name("tls"))
+    }
+
+    /// Makes the image `name` for another architecture, of a file system with nothing in it.
+    ///
+    /// # Panics
+    /// When the engine does not answer.
+    #[must_use]
+    pub fn elsewhere(&self, name: &str, tag: &str) -> Answer {
+        let packed = || -> std::io::Result<Answer> {
+            let folder = tempfile::tempdir()?;
+            let manifest = json!([{"Config": "config.json", "RepoTags": [format!("{name}:{tag}")], "Layers": ["layer.tar"]}]);
+            let config = json!({"architecture": "arm64", "os": "linux", "config": {"Cmd": ["/program"]},
+                "rootfs": {"type": "layers", "diff_ids": [EMPTY_LAYER]}});
+            fs::write(folder.path().join("manifest.json"), manifest.to_string())?;
+            fs::write(folder.path().join("config.json"), config.to_string())?;
+            // The end of a tar archive: two blocks of nothing.
+            fs::write(folder.path().join("layer.tar"), [0; 1024])?;
+            let tar = Command::new("tar")
+                .args(["-c", "-C"])
+                .arg(folder.path())
+                .arg(".")
+                .output()?;
+            self.try_api("POST", "/images/load?quiet=1", Some(&tar.stdout))
+        };
+        packed().unwrap_or_else(|error| unreachable(&error))
     }
 
     /// Moves the calling thread, and whatever it starts from now on, into the engine's network: there are the containers.
@@ -205,7 +241,7 @@ impl Engine {
     fn send(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> std::io::Result<Answer> {
         let mut stream = UnixStream::connect(&self.socket)?;
         stream.set_read_timeout(Some(UP * 2))?;
-        let kind = match path.starts_with("/images/create") {
+        let kind = match path.starts_with("/images/create") || path.starts_with("/images/load") {
             true => "application/x-tar",
             false => "application/json",
         };
@@ -442,6 +478,32 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// An authority, and a certificate of it that does for both sides of a connection to this machine.
+fn certificates(folder: &Path) -> Result<(), String> {
+    let made = || -> Result<[(&str, String); 3], rcgen::Error> {
+        let mut params = rcgen::CertificateParams::new(Vec::new())?;
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let authority = rcgen::CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate()?)?;
+        let mut params = rcgen::CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()])?;
+        params.extended_key_usages = vec![
+            rcgen::ExtendedKeyUsagePurpose::ServerAuth,
+            rcgen::ExtendedKeyUsagePurpose::ClientAuth,
+        ];
+        let key = rcgen::KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &authority)?;
+        Ok([
+            ("ca.pem", authority.pem()),
+            ("cert.pem", certificate.pem()),
+            ("key.pem", key.serialize_pem()),
+        ])
+    };
+    fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+    for (name, text) in made().map_err(|error| error.to_string())? {
+        fs::write(folder.join(name), text).map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 #[expect(

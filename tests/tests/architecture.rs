@@ -244,6 +244,34 @@ fn libraries_stay_behind_their_wall() {
     }
 }
 
+/// Files that choose by the kind of a target, beside the adapters themselves.
+const CHOOSES_THE_TARGET: [&str; 6] = [
+    "steps/deploy/src/lib.rs",
+    "steps/deploy/src/place.rs",
+    "steps/healthcheck/src/run.rs",
+    "steps/pilotage/src/args.rs",
+    "steps/pilotage/src/init/",
+    "shared/place/src/front_door.rs",
+];
+
+#[test]
+fn an_engine_is_known_to_its_crate_and_its_adapters_alone() {
+    for package in HOUSE.in_house() {
+        for path in HOUSE.sources(&package.folder.join("src")) {
+            let shown = path.strip_prefix(&HOUSE.root).unwrap().display().to_string();
+            let home = ["shared/engine/", "shared/config/", "tests/"]
+                .iter()
+                .any(|home| shown.starts_with(home));
+            let adapter = shown.contains("/src/adapter/");
+            let chooses = CHOOSES_THE_TARGET.iter().any(|file| shown.starts_with(file));
+            let text = std::fs::read_to_string(&path).unwrap();
+            let mut code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let word = code.find(|line| line.contains("Docker") || line.contains("bollard"));
+            assert!(home || adapter || chooses || word.is_none(), "{shown}: {word:?}");
+        }
+    }
+}
+
 #[test]
 fn the_domain_is_pure() {
     for name in PURE {

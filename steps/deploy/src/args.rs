@@ -97,6 +97,14 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIGEST")]
         expect_plan: Option<String>,
     },
+    /// Take what runs already for the instance of the service that serves; the next plan says what differs.
+    Adopt {
+        #[command(flatten)]
+        what: What,
+        /// What runs: its name or id on the target.
+        #[arg(long, value_name = "NAME")]
+        instance: String,
+    },
     /// Stop everything of this project on a process or docker target; what was stored stays. For development.
     Down {
         /// The configuration (pilotage.yaml).

@@ -93,6 +93,14 @@ pub enum TargetError {
         /// Why not.
         source: std::io::Error,
     },
+    /// Something that runs and cannot become an instance.
+    #[error("{name} cannot be adopted: {reason}")]
+    Adopt {
+        /// Its name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
     /// The front door does not do what it should.
     #[error("the front door {reason}")]
     Front {
@@ -138,7 +146,7 @@ impl Classify for TargetError {
             | Self::Immortal { .. } => Class::Unavailable,
             Self::Placeholder { .. } | Self::NoImage => Class::Invalid,
             Self::Busy { .. } => Class::Waiting,
-            Self::ArtifactMoved { .. } | Self::Stale { .. } => Class::Refused,
+            Self::ArtifactMoved { .. } | Self::Stale { .. } | Self::Adopt { .. } => Class::Refused,
         }
     }
 

@@ -74,15 +74,20 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
             };
             at_target(Task::Undo, what.or(args.what), wishes, &cx).await
         }
+        Some(Command::Adopt { what, instance }) => {
+            at_target(Task::Adopt(instance), what.or(args.what), wishes, &cx).await
+        }
         Some(Command::Down { config, target }) => down(config, &target, &cx).await,
         Some(Command::FrontDoor { state, listen }) => open_front_door(&state, listen, &cx).await,
     }
 }
 
 /// What is done at a target.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Task {
     Deploy,
+    /// Of what runs under this name.
+    Adopt(String),
     Status,
     Undo,
 }
@@ -135,6 +140,11 @@ async fn act<T: Target>(
                 wishes.dry_run = true;
             }
             run::apply(target, &prober(cx)?, &desired, &wishes, cx).await
+        }
+        Task::Adopt(name) => {
+            let desired = wanted(target, what, place, cx).await?;
+            wishes.dry_run |= place.observed_only();
+            run::adopt(target, &name, &desired, &wishes, cx).await
         }
         Task::Status => Ok(status::status(target, &place.key).await?),
         Task::Undo => {

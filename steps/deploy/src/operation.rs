@@ -59,6 +59,11 @@ pub enum Operation {
     },
     /// Frees the service's routes.
     Withdraw,
+    /// Takes what runs already for the instance that serves.
+    Adopt {
+        /// The instance it becomes.
+        instance: InstanceId,
+    },
 }
 
 impl Operation {
@@ -82,6 +87,7 @@ impl fmt::Display for Operation {
             Self::Stop { instance, .. } => write!(f, "stop and keep instance {instance}"),
             Self::Remove { instance } => write!(f, "remove instance {instance}"),
             Self::Withdraw => f.write_str("free the routes"),
+            Self::Adopt { instance } => write!(f, "adopt it as instance {instance}"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The planner: from what is wanted and what is there to the operations, the way back included. Pure.
 
+mod adoption;
 mod builder;
 mod digest;
 mod forward;
@@ -17,6 +18,7 @@ use crate::live::{InstanceId, Live};
 use crate::operation::Operation;
 use crate::risk::{Risk, RiskClass};
 
+pub use adoption::adoption;
 pub use builder::KEPT;
 pub use forward::plan;
 pub use recovery::recovery;

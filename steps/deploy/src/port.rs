@@ -63,6 +63,25 @@ pub trait Target {
     /// How a program with its arguments ends within a replica, with all that the replica has; over within `limit`.
     async fn execute(&self, of: Replica, command: &[String], limit: Duration) -> Observation;
 
+    /// What runs under `name` that this service did not start, held against what is wanted.
+    ///
+    /// # Errors
+    /// When nothing does, or it cannot become an instance.
+    async fn find(&self, name: &str, desired: &Desired) -> Result<Found, TargetError>;
+
+    /// Makes what runs under `name` the instance of this number and the one that serves; `identity` is what runs in it.
+    /// The labels of `desired` say in whose name.
+    ///
+    /// # Errors
+    /// When the effect could not be had; it is then absent or can be repeated.
+    async fn adopt(
+        &self,
+        name: &str,
+        instance: InstanceId,
+        identity: &Identity,
+        desired: &Desired,
+    ) -> Result<(), TargetError>;
+
     /// Where a name leads that only instances can look up, such as another service's; none where it is one of the world's.
     async fn peer(&self, name: &str) -> Option<IpAddr>;
 
@@ -111,6 +130,22 @@ impl Setback {
             done: false,
         }
     }
+}
+
+/// Something that runs on a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It was made an instance already.
+    Adopted(InstanceId),
+    /// It may become one.
+    Stranger {
+        /// Its name there.
+        name: String,
+        /// The digest of what runs: the wanted one when it is the same.
+        digest: String,
+        /// How it differs from what is wanted, in words.
+        differences: Vec<String>,
+    },
 }
 
 /// What was read back after a switch.

@@ -1,5 +1,6 @@
 //! A plan, had: through the port, with the way back when it fails.
 
+mod adoption;
 mod proof;
 mod recovery;
 mod report;
@@ -16,6 +17,7 @@ use crate::live::{InstanceId, Live};
 use crate::operation::Operation;
 use crate::plan::{Plan, Planned, plan, undo};
 use crate::port::Target;
+pub use adoption::adopt;
 use report::change;
 
 /// What the person or pipeline asked for besides the release itself.

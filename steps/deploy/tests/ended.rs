@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use pilotage_check::Observation;
 use pilotage_deploy::capability::Capabilities;
-use pilotage_deploy::desired::{Desired, Labels};
+use pilotage_deploy::desired::{Desired, Identity, Labels};
 use pilotage_deploy::error::TargetError;
 use pilotage_deploy::live::{InstanceId, Live, Replica};
 use pilotage_deploy::operation::Operation;
-use pilotage_deploy::port::{Evidence, Setback, Target};
+use pilotage_deploy::port::{Evidence, Found, Setback, Target};
 use pilotage_deploy::prove::{Depth, prove};
 use pilotage_descriptor::{Descriptor, Source, parse};
 use pilotage_http::HttpSettings;
@@ -65,6 +65,14 @@ impl Target for Gone {
 
     async fn execute(&self, _: Replica, _: &[String], _: Duration) -> Observation {
         std::future::pending().await
+    }
+
+    async fn find(&self, _: &str, _: &Desired) -> Result<Found, TargetError> {
+        Ok(Found::Adopted(InstanceId(1)))
+    }
+
+    async fn adopt(&self, _: &str, _: InstanceId, _: &Identity, _: &Desired) -> Result<(), TargetError> {
+        Ok(())
     }
 
     async fn peer(&self, _: &str) -> Option<IpAddr> {

@@ -148,6 +148,7 @@ fn short(operations: impl IntoIterator<Item = Operation>) -> String {
             } => format!("take back {}", instance.0),
             Operation::Remove { instance } => format!("remove {}", instance.0),
             Operation::Withdraw => "withdraw".to_owned(),
+            Operation::Adopt { instance } => format!("adopt {}", instance.0),
         })
         .collect();
     words.join(", ")

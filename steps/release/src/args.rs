@@ -142,6 +142,20 @@ pub(crate) enum Command {
         #[arg(long, value_name = "NAME <EMAIL>", value_parser = person)]
         by: Who,
     },
+    /// Take what runs already for the instance of a service: the next release replaces it, or finds nothing to do.
+    Adopt {
+        #[command(flatten)]
+        repo: RepoArgs,
+        /// What runs: its name or id on the target.
+        #[arg(long, value_name = "NAME")]
+        instance: String,
+        /// Why.
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: String,
+        /// Who does it.
+        #[arg(long, value_name = "NAME <EMAIL>", value_parser = person)]
+        by: Who,
+    },
     /// Go back to a version that was proved, or to what was proved at --commit: restore its descriptor by a commit, and
     /// release that.
     Rollback {
@@ -174,6 +188,7 @@ impl Command {
             | Self::Finish { repo, .. }
             | Self::Status { repo }
             | Self::Abandon { repo, .. }
+            | Self::Adopt { repo, .. }
             | Self::Rollback { repo, .. } => repo,
         }
     }

@@ -154,9 +154,14 @@ impl<T: Target, P: Probe> Run<'_, T, P> {
                 check.name = format!("{of} {}", check.name);
             }
         }
-        let bad = found
+        let mut failed: Vec<&CheckResult> = found
             .iter()
-            .find(|check| check.outcome != CheckOutcome::Passed)
+            .filter(|check| check.outcome != CheckOutcome::Passed)
+            .collect();
+        // That it has ended is why the others failed.
+        failed.sort_by_key(|check| !check.name.ends_with("alive"));
+        let bad = failed
+            .first()
             .map(|check| format!("{}: {}", check.name, check.reason));
         checks.extend(found);
         match bad {

@@ -129,5 +129,6 @@ fn words(operation: Operation) -> (&'static str, &'static str, String) {
         Operation::Stop { instance, .. } => ("stop", "stopped", format!("instance {instance}")),
         Operation::Remove { instance } => ("remove", "removed", format!("instance {instance}")),
         Operation::Withdraw => ("free", "freed", "the routes".to_owned()),
+        Operation::Adopt { instance } => ("adopt", "adopted", format!("instance {instance}")),
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use pilotage_tests::docker::until;
 
+use crate::adopt::Legacy;
 use crate::world::World;
 
 #[derive(Default)]
@@ -24,6 +25,9 @@ struct Watch {
     seen: u32,
     client: Option<Child>,
     killed: bool,
+    /// The engine goes away there instead.
+    goes: bool,
+    away: bool,
 }
 
 impl Watch {
@@ -34,6 +38,10 @@ impl Watch {
             return false;
         }
         self.place = None;
+        if self.goes {
+            self.away = true;
+            return true;
+        }
         if let Some(client) = &mut self.client {
             let _ = client.kill();
             let _ = client.wait();
@@ -59,6 +67,9 @@ impl Proxy {
         );
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
+                if shared.lock().is_ok_and(|watch| watch.away) {
+                    continue;
+                }
                 let (shared, engine) = (Arc::clone(&shared), engine.clone());
                 thread::spawn(move || {
                     // A client that was killed cuts its connections; that is what is tried here.
@@ -121,6 +132,9 @@ fn relay(mut client: UnixStream, engine: &Path, shared: &Mutex<Watch>) -> std::i
         // Waiting for an end has no effect.
         let waits = request.windows(6).take(200).any(|part| part == b"/wait?");
         if changes && !waits && shared.lock().is_ok_and(|mut watch| watch.kills()) {
+            break;
+        }
+        if shared.lock().is_ok_and(|watch| watch.away) {
             break;
         }
         if upstream.write_all(request).is_err() {
@@ -278,4 +292,81 @@ fn a_job_that_is_killed_before_any_effect_converges_and_is_done() {
                 .says(&[&format!("1.0.{number} is done as instance")]);
         },
     );
+}
+
+#[test]
+fn an_adoption_that_is_killed_before_any_effect_converges() {
+    let Some(world) = World::new() else { return };
+    world.image("1.0.0", &[]);
+    let made = std::cell::RefCell::new(None);
+    crash_everywhere(
+        &world,
+        0,
+        0,
+        |number| {
+            made.replace(None);
+            world.engine.remove_project(&world.project);
+            made.replace(Some(Legacy::new(&world, "1.0.0", &[])));
+            world.web("1.0.0", "");
+            let arguments = [
+                "adopt",
+                "--instance",
+                &world.legacy(),
+                "--fence",
+                &number.to_string(),
+            ];
+            arguments.map(str::to_owned).to_vec()
+        },
+        |number| {
+            let fence = number.to_string();
+            world
+                .deploy(&["status"])
+                .expect(0)
+                .says(&["1.0.0 serves as instance #1"]);
+            let next = world.deploy(&["--fence", &fence]).expect(0);
+            assert_eq!(
+                next.effects(),
+                "none",
+                "killed before effect {number}: {}",
+                next.text()
+            );
+        },
+    );
+}
+
+#[test]
+fn an_engine_that_goes_away_at_any_moment_is_no_verdict_and_the_next_run_converges() {
+    let Some(world) = World::new() else { return };
+    world.image("1.0.0", &[]);
+    world.web("1.0.0", "");
+    world.deploy(&["--fence", "1"]).expect(0);
+    let proxy = Proxy::new(world.path("engine.sock"), &world.engine.host());
+    for number in 1.. {
+        world.config(&format!("unix://{}", proxy.path.display()), "");
+        let version = format!("1.0.{number}");
+        world.image(&version, &[]);
+        world.web(&version, "");
+        *proxy.watch.lock().unwrap() = Watch {
+            place: Some(number),
+            goes: true,
+            ..Watch::default()
+        };
+        let fence = (number + 1).to_string();
+        let ended = world.deploy(&["--fence", &fence]);
+        let away = std::mem::take(&mut *proxy.watch.lock().unwrap()).away;
+        if away && ended.code != Some(0) {
+            let ended = ended.expect(4).says(&["does not answer"]);
+            assert!(ended.took < Duration::from_secs(20), "{:?}", ended.took);
+        }
+        world.config(&world.engine.host(), "");
+        world.deploy(&["--fence", &fence]).expect(0);
+        let states = world.states();
+        let running = states.iter().filter(|(_, state)| state == "running").count();
+        assert_eq!(running, 1, "away before effect {number}: {states:?}");
+        if !away {
+            assert!(number > 8, "it had {number} effects only");
+            return;
+        }
+        assert!(number < 60, "it never gets through");
+    }
 }

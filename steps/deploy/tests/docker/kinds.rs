@@ -108,7 +108,7 @@ fn a_worker_has_no_name_and_is_asked_by_a_command() {
     assert_eq!(found["HostConfig"]["RestartPolicy"]["Name"], "unless-stopped");
     assert_eq!(world.deploy(&["--fence", "2"]).expect(0).effects(), "none");
     worker("3");
-    let ended = world.deploy(&["--fence", "3"]).expect(1).says(&["exit code 3"]);
+    let ended = world.deploy(&["--fence", "3"]).expect(1).says(&["exit 3"]);
     assert_eq!(ended.effects(), "none");
     world.expect_states(&[("1", "running")]);
 }

@@ -5,7 +5,8 @@
     reason = "a world that cannot be made fails the test that wants it, and one that proves less says so"
 )]
 
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -165,4 +166,70 @@ fn a_private_image_is_had_with_the_right_credentials_and_told_why_not_with_other
         .expect(4)
         .says(&["was asked 4 times", "connection refused"]);
     world.deploy(&["status"]).expect(0).says(&["1.0.0 serves"]);
+}
+
+/// Answers the first requests as a registry that has enough for now, and leads the others to a real one.
+fn busy(registry: SocketAddr, times: u32, status: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut left = times;
+        for mut client in listener.incoming().flatten() {
+            let mut request = [0; 8192];
+            let count = client.read(&mut request).unwrap_or(0);
+            let request = String::from_utf8_lossy(&request[..count]).into_owned();
+            // Who is greeted badly does not learn how to log in.
+            if left > 0 && !request.starts_with("GET /v2/ ") {
+                left -= 1;
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+                );
+                let _ = client.write_all(answer.as_bytes());
+                continue;
+            }
+            let Ok(mut upstream) = TcpStream::connect(registry) else {
+                continue;
+            };
+            // One request a connection, so that each of them is seen here.
+            let request = request.replacen("\r\n", "\r\nConnection: close\r\n", 1);
+            let _ = upstream.write_all(request.as_bytes());
+            for (mut from, mut to) in [
+                (client.try_clone().unwrap(), upstream.try_clone().unwrap()),
+                (upstream, client),
+            ] {
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(std::net::Shutdown::Write);
+                });
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn a_registry_that_is_busy_for_a_while_is_asked_again() {
+    let Some(world) = World::new() else { return };
+    let Some(registry) = Registry::start(&world) else {
+        return;
+    };
+    world.image("1.0.0", &[]);
+    let digest = world.push(&registry, "1.0.0");
+    for (fence, status) in [("1", "429 Too Many Requests"), ("2", "503 Service Unavailable")] {
+        let address = busy(registry.address, 2, status);
+        write(&world.path("password"), PASSWORD);
+        let password = world.path("password").display().to_string();
+        world.config(
+            &world.engine.host(),
+            &format!("      registries: {{\"{address}\": {{user: ci, password: {{file: \"{password}\"}}}}}}"),
+        );
+        world.web("1.0.0", &format!("env: {{FENCE: \"{fence}\"}}"));
+        let text = std::fs::read_to_string(world.path("shop.yaml")).unwrap();
+        world.descriptor(&text.replace(
+            &format!("image: {}/shop", world.project),
+            &format!("image: {address}/shop"),
+        ));
+        let ended = world.deploy(&["--fence", fence]).expect(0);
+        assert_eq!(ended.output("digest"), digest);
+    }
 }

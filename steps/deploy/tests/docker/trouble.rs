@@ -191,3 +191,45 @@ fn a_command_of_the_health_check_decides_within_the_container() {
     let bad = world.deploy(&["--fence", "2"]).expect(1);
     bad.says(&["exit 2 where 0 is expected"]);
 }
+
+#[test]
+fn an_image_for_another_architecture_is_refused_before_anything_is_touched() {
+    let Some(world) = World::new() else { return };
+    world.image("1.0.0", &[]);
+    world.web("1.0.0", "");
+    world.deploy(&["--fence", "1"]).expect(0);
+    let made = world
+        .engine
+        .elsewhere(&format!("{}/shop", world.project), "2.0.0");
+    assert_eq!(made.status, 200, "{:?}", made.body);
+    world.web("2.0.0", "");
+    let ended = world
+        .deploy(&["--fence", "2"])
+        .expect(4)
+        .says(&["is built for arm64", "multi-platform"]);
+    assert_eq!(ended.effects(), "none", "{}", ended.text());
+    world.expect_states(&[("1", "running")]);
+}
+
+#[test]
+fn one_that_dies_soon_after_it_was_well_leaves_the_old_one_serving() {
+    let Some(world) = World::new() else { return };
+    world.image("1.0.0", &[]);
+    world.web("1.0.0", "");
+    world.deploy(&["--fence", "1"]).expect(0);
+    // Long enough to answer well, and too short to be switched to.
+    world.image(
+        "2.0.0",
+        &[("SAMPLE_EXIT_AFTER", "250ms"), ("SAMPLE_EXIT_CODE", "5")],
+    );
+    world.web("2.0.0", "");
+    world
+        .deploy(&["--fence", "2"])
+        .expect(1)
+        .says(&["ended", "instance #1 keeps serving"]);
+    world.expect_states(&[("1", "running")]);
+    world
+        .deploy(&["status"])
+        .expect(0)
+        .says(&["1.0.0 serves as instance #1"]);
+}

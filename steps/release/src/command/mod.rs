@@ -1,6 +1,7 @@
 //! The subcommands: from flags to the rooms behind them.
 
 mod abandon;
+mod adopt;
 mod directory;
 mod look;
 mod plan;
@@ -88,6 +89,15 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
             reason,
             by,
         } => abandon::abandon(&cx, &records, &repo, release, reason, by).await,
+        Command::Adopt {
+            repo,
+            instance,
+            reason,
+            by,
+        } => {
+            let wanted = adopt::Wanted { instance, reason, by };
+            adopt::adopt(&cx, &records, &launcher, &repo, wanted).await
+        }
         Command::Rollback {
             repo,
             to,
@@ -140,7 +150,7 @@ fn check(command: &Command) -> Result<(), Fault> {
                 check_services(repo)
             }
         }
-        Command::Abandon { .. } | Command::Rollback { .. } => {
+        Command::Abandon { .. } | Command::Adopt { .. } | Command::Rollback { .. } => {
             repo.required_environment()?;
             repo.required_service().map(|_| ())
         }

@@ -83,6 +83,15 @@ impl Container {
         }
     }
 
+    /// As if it carried these labels.
+    pub(super) fn with_labels(self, labels: label::Map) -> Self {
+        Self {
+            kind: label::kind(&labels),
+            labels,
+            ..self
+        }
+    }
+
     /// Where it is on the environment's network; none while it does not run.
     pub(super) fn address(&self) -> Option<IpAddr> {
         self.endpoint.as_ref()?.ip_address.as_ref()?.parse().ok()

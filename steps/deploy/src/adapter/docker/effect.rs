@@ -23,6 +23,8 @@ use crate::live::{InstanceId, Replica, State};
 pub(super) const FINGERPRINTS: &str = "/run/secrets/.fingerprints.json";
 /// Seconds an instance that never served may take to end by itself.
 const SHORT_GRACE: i64 = 2;
+/// The most seconds that one is given which may take as long as it likes to end.
+const LONGEST: u64 = 300;
 /// From the loss of the name to the signal to stop. A client that had the old address in its hand when the container was
 /// connected anew tries a second time after 1 s (RFC 6298, section 2.1) and has to find it listening still.
 const SETTLE: Duration = Duration::from_millis(1200);
@@ -233,6 +235,7 @@ impl DockerService {
     pub(super) async fn remove(&self, id: InstanceId) -> Result<(), TargetError> {
         // Its number is not given to another one, not even when nothing of it is left.
         self.change(|mark| mark.next = mark.next.max(id.0 + 1)).await?;
+        let adopted = self.adopted().await?.contains_key(&id.0);
         for (of, container) in self.containers().await? {
             if of.instance != id {
                 continue;
@@ -247,9 +250,13 @@ impl DockerService {
                 };
                 self.halt(&container, grace).await?;
             }
-            self.discard(&container).await?;
+            // What somebody else made is left to them.
+            if !adopted {
+                self.discard(&container).await?;
+            }
         }
         self.change(|mark| {
+            mark.adopted.remove(&id.0);
             mark.turns.remove(&id.0);
             mark.undone.remove(&id.0);
             if mark.serving == Some(id.0) {
@@ -261,7 +268,8 @@ impl DockerService {
 
     /// The signal, the grace, the kill: the engine does it.
     pub(super) async fn halt(&self, container: &Container, grace: i64) -> Result<(), TargetError> {
-        let grace = Duration::from_secs(grace.unsigned_abs());
+        // Less than nothing stands for as long as it likes.
+        let grace = Duration::from_secs(u64::try_from(grace).unwrap_or(LONGEST));
         Ok(self.engine.stop(&container.id, &container.name, grace).await?)
     }
 
@@ -269,10 +277,19 @@ impl DockerService {
         Ok(self.engine.remove(&container.id, &container.name).await?)
     }
 
+    /// Lets the engine start a container again until somebody stops it.
+    pub(super) async fn unless_stopped(&self, container: &Container) -> Result<(), TargetError> {
+        self.set_restart(container, true).await
+    }
+
     async fn restart(&self, container: &Container, again: bool) -> Result<(), TargetError> {
         if container.restarts == again {
             return Ok(());
         }
+        self.set_restart(container, again).await
+    }
+
+    async fn set_restart(&self, container: &Container, again: bool) -> Result<(), TargetError> {
         let update = ContainerUpdateBody {
             restart_policy: Some(container::restart(again)),
             ..Default::default()

@@ -56,6 +56,9 @@ impl DockerService {
             )
         } else if !container.error.is_empty() {
             format!("it could not be started: {}", container.error)
+        } else if container.restarted && container.state == State::Running {
+            // With which code is forgotten when it runs again.
+            "it ended".to_owned()
         } else {
             match container.exit_code {
                 code @ 129..=192 => format!("it ended by signal {}", code - 128),

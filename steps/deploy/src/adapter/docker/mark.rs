@@ -13,6 +13,7 @@ use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions};
 use pilotage_name::{CommitId, ReleaseId, ServiceKey};
 use serde::{Deserialize, Serialize};
 
+use super::adopt::Adopted;
 use super::{label, names};
 use crate::live::{InstanceId, Marker};
 use pilotage_engine::{Engine, EngineError, Holder, nonce};
@@ -41,6 +42,9 @@ pub(super) struct Mark {
     pub(super) turns: BTreeMap<u64, u64>,
     /// Instances that were taken back.
     pub(super) undone: BTreeSet<u64>,
+    /// Containers that somebody else made and that became instances, by number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) adopted: BTreeMap<u64, Adopted>,
     /// Who is changing the service.
     pub(super) holder: Option<Holder>,
     /// The fence in whose name the holder does it.

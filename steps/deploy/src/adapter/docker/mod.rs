@@ -5,6 +5,7 @@
 //! engine's objects cannot be changed, so what has to be remembered of a service (whose turn it is, which fence changed
 //! it) stands in the labels of a volume that nobody mounts, and each change is another volume: [`mark`].
 
+mod adopt;
 mod container;
 mod down;
 mod effect;

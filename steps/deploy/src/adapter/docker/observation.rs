@@ -159,9 +159,12 @@ impl DockerService {
             .flat_map(|of| [names::replica(&self.key, of), names::partial(&self.key, of)])
             .collect();
         let mut taken = Vec::new();
+        let adopted = self.adopted().await?;
         for container in listed {
             let labels = container.labels.unwrap_or_default();
-            if label::carries(&labels, &label::of_service(&self.key)) {
+            let id = container.id.unwrap_or_default();
+            let taken_over = adopted.values().any(|adopted| adopted.id == id);
+            if taken_over || label::carries(&labels, &label::of_service(&self.key)) {
                 continue;
             }
             let called: Vec<&str> = container
@@ -213,7 +216,11 @@ impl DockerService {
             .await;
         let inspected = inspected.map_err(self.engine.failed("show the network"))?;
         let name = self.key.service.as_str();
+        let adopted = self.adopted().await?;
         for id in inspected.containers.unwrap_or_default().into_keys() {
+            if adopted.values().any(|adopted| adopted.id == id) {
+                continue;
+            }
             let Some(container) = self.inspect(&id).await.map_err(TargetError::from)? else {
                 continue;
             };

@@ -1,5 +1,6 @@
 //! One service on an engine: its objects, and who may change them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
@@ -10,6 +11,7 @@ use pilotage_engine::{Engine, EngineError, Holder, Images, Registries, network_o
 use pilotage_name::ServiceKey;
 use tokio::sync::Mutex;
 
+use super::adopt::Adopted;
 use super::container::Container;
 use super::mark::{Mark, Marks};
 use super::network::Network;
@@ -17,7 +19,7 @@ use super::reach::Ourselves;
 use super::{label, names};
 use crate::desired::Labels;
 use crate::error::TargetError;
-use crate::live::{Replica, State};
+use crate::live::{InstanceId, Replica, State};
 
 /// How long a holder on another machine, or in another container, is believed to live: the longest a deploy takes.
 const BELIEVED: Duration = Duration::from_secs(30 * 60);
@@ -213,8 +215,24 @@ impl DockerService {
             .flatten()
             .filter_map(|container| Some((label::replica(&container.labels)?, container)))
             .collect();
+        for (number, adopted) in self.adopted().await? {
+            if let Some(container) = self.inspect(&adopted.id).await? {
+                let of = Replica::from(InstanceId(number));
+                found.push((of, container.with_labels(adopted.labels.into_iter().collect())));
+            }
+        }
         found.sort_by_key(|(of, container)| (*of, container.name.clone()));
         Ok(found)
+    }
+
+    /// What was adopted, by the number of its instance.
+    pub(super) async fn adopted(&self) -> Result<BTreeMap<u64, Adopted>, TargetError> {
+        let held = self.held.lock().await.clone();
+        let mark = match held {
+            Some(held) => Some(held),
+            None => self.marks().read().await?,
+        };
+        Ok(mark.map(|mark| mark.adopted).unwrap_or_default())
     }
 
     /// The replicas that are meant, whole ones, in their order.
@@ -240,6 +258,13 @@ impl DockerService {
     /// # Errors
     /// When there is none, or it is not ours.
     pub(super) async fn container(&self, of: Replica) -> Result<Container, TargetError> {
+        if let Some(adopted) = self.adopted().await?.remove(&of.instance.0) {
+            let found = self.inspect(&adopted.id).await?;
+            let labels = adopted.labels.into_iter().collect();
+            return found
+                .map(|container| container.with_labels(labels))
+                .ok_or_else(|| not_there(of));
+        }
         let name = names::replica(&self.key, of);
         self.ours(&name).await?.ok_or_else(|| not_there(of))
     }

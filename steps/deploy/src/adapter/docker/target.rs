@@ -8,11 +8,11 @@ use pilotage_descriptor::Descriptor;
 
 use super::service::DockerService;
 use crate::capability::Capabilities;
-use crate::desired::{Desired, Labels};
+use crate::desired::{Desired, Identity, Labels};
 use crate::error::TargetError;
 use crate::live::{InstanceId, Live, Replica};
 use crate::operation::Operation;
-use crate::port::{Evidence, Setback, Target};
+use crate::port::{Evidence, Found, Setback, Target};
 
 /// More than a machine runs of one service, and few enough that a slip of the finger does not end it.
 const REPLICAS: u32 = 100;
@@ -77,7 +77,10 @@ impl Target for DockerService {
             Operation::Remove { instance } => self.remove(instance).await,
             Operation::Withdraw => self.withdraw().await,
             // The engine's own DNS routes.
-            Operation::OpenFront | Operation::Prove { .. } | Operation::Verify { .. } => Ok(()),
+            Operation::OpenFront
+            | Operation::Adopt { .. }
+            | Operation::Prove { .. }
+            | Operation::Verify { .. } => Ok(()),
         }
     }
 
@@ -94,6 +97,20 @@ impl Target for DockerService {
                 elapsed: Duration::ZERO,
             },
         }
+    }
+
+    async fn find(&self, name: &str, desired: &Desired) -> Result<Found, TargetError> {
+        DockerService::find(self, name, desired).await
+    }
+
+    async fn adopt(
+        &self,
+        name: &str,
+        instance: InstanceId,
+        identity: &Identity,
+        desired: &Desired,
+    ) -> Result<(), TargetError> {
+        self.take_over(name, instance, identity, desired).await
     }
 
     async fn peer(&self, name: &str) -> Option<IpAddr> {

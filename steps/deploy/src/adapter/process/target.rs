@@ -10,12 +10,12 @@ use super::claim::{self, Claim};
 use super::service::ProcessService;
 use super::{execute, state};
 use crate::capability::Capabilities;
-use crate::desired::{Desired, Labels};
+use crate::desired::{Desired, Identity, Labels};
 use crate::error::TargetError;
 use crate::front_door::{Ask, ask};
 use crate::live::{InstanceId, Live, Replica};
 use crate::operation::Operation;
-use crate::port::{Evidence, Setback, Target, address_key};
+use crate::port::{Evidence, Found, Setback, Target, address_key};
 
 /// What a process target can do.
 pub const CAPABILITIES: Capabilities = Capabilities {
@@ -69,7 +69,7 @@ impl Target for ProcessService {
             Operation::Stop { instance, undone } => self.stop(instance, undone).await,
             Operation::Remove { instance } => self.remove(instance).await,
             Operation::Withdraw => self.withdraw(),
-            Operation::Prove { .. } | Operation::Verify { .. } => Ok(()),
+            Operation::Adopt { .. } | Operation::Prove { .. } | Operation::Verify { .. } => Ok(()),
         }
     }
 
@@ -98,6 +98,14 @@ impl Target for ProcessService {
                 elapsed: Duration::ZERO,
             },
         }
+    }
+
+    async fn find(&self, name: &str, _: &Desired) -> Result<Found, TargetError> {
+        Err(not_adopted(name))
+    }
+
+    async fn adopt(&self, name: &str, _: InstanceId, _: &Identity, _: &Desired) -> Result<(), TargetError> {
+        Err(not_adopted(name))
     }
 
     async fn peer(&self, _: &str) -> Option<IpAddr> {
@@ -138,5 +146,12 @@ impl Target for ProcessService {
             outputs.push(("front_door".to_owned(), answer.listen.to_string()));
         }
         outputs
+    }
+}
+
+fn not_adopted(name: &str) -> TargetError {
+    TargetError::Adopt {
+        name: pilotage_diagnostic::printable(name).to_string(),
+        reason: "a process target leads to processes that it started itself, and to no others".to_owned(),
     }
 }
