@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use pilotage_command_line::CommandLines;
 use pilotage_diagnostic::Diagnostics;
-use pilotage_gate::{Asked, Change, Decision, Evidence, Seen, Storm, decide};
+use pilotage_gate::{Asked, Change, Decision, Evidence, Held, Seen, Storm, decide};
 use pilotage_gitrepo::Repository;
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 
@@ -125,6 +125,7 @@ impl Question<'_> {
         storm: Storm,
     ) -> Result<Evidence, Error> {
         let past = self.past_of(service);
+        let (held, rejected) = self.standing_rejections(&past)?;
         let files = match resolved {
             Resolved::Valid(valid) => valid.files.clone(),
             Resolved::Broken { .. } | Resolved::Absent => BTreeSet::new(),
@@ -144,8 +145,8 @@ impl Question<'_> {
             running: past.running,
             under_way: past.under_way,
             unsettled: past.unsettled,
-            held: past.held,
-            rejected: past.rejected,
+            held,
+            rejected,
             brought: changes(&commits.brought)?,
             accountable: changes(&commits.accountable)?,
             carried: past.carried,
@@ -153,6 +154,42 @@ impl Question<'_> {
             announced: commits.announced.as_ref().map(change).transpose()?,
             unreadable: past.unreadable,
         })
+    }
+
+    /// The hold and the rejections as far as nothing was accepted since: what was is open work, however often its release
+    /// was cut off, and not what was rejected before it.
+    fn standing_rejections(&self, past: &ServicePast) -> Result<(Option<Held>, Vec<Seen>), Error> {
+        let mut held = past.held.clone();
+        let mut rejected = past.rejected.clone();
+        let Some(accepted) = past.outdated.as_ref().or(past.accepted.as_ref()) else {
+            return Ok((held, rejected));
+        };
+        if let Some(hold) = &held {
+            // What else was accepted last was accepted after the rejected, which had to be accepted for its own release.
+            if hold.rejected.digest != accepted.digest || self.comes_after(accepted, &hold.rejected)? {
+                held = None;
+            }
+        }
+        let mut again = false;
+        for seen in rejected.iter().filter(|seen| seen.digest == accepted.digest) {
+            again = self.comes_after(accepted, seen)?;
+            if !again {
+                break;
+            }
+        }
+        if again {
+            rejected.retain(|seen| seen.digest != accepted.digest);
+        }
+        Ok((held, rejected))
+    }
+
+    /// Whether the commit of `newer` was made on top of that of `older`.
+    fn comes_after(&self, newer: &Seen, older: &Seen) -> Result<bool, Error> {
+        let (newer, older) = (&newer.commit, &older.commit);
+        Ok(newer != older
+            && self.repository.has_commit(newer)
+            && self.repository.has_commit(older)
+            && self.repository.is_ancestor(older, newer)?)
     }
 
     fn change(

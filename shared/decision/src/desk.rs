@@ -8,8 +8,8 @@ use pilotage_config::{First, Mode};
 use pilotage_gate::{Decision, FirstSight, History, Verdict, brought_by};
 use pilotage_gitrepo::{Cache, Listing, Remote, RemoteUrl, SigningKey, TrustedKeys};
 use pilotage_ledger::{
-    Accepted, AppendTick, EnvironmentRecord, Holder, Ledger, LinuxMachine, Monitor, NewTick, Outbox,
-    OutboxState, ServiceRecord,
+    Accepted, AppendTick, EnvironmentRecord, Holder, Ledger, LinuxMachine, Liveness, Monitor, NewTick,
+    Outbox, OutboxState, ServiceRecord,
 };
 use pilotage_name::{CommitId, CommitPrefix, EnvironmentName, ServiceName};
 use serde_json::Value;
@@ -253,9 +253,10 @@ impl Desk {
                 None => None,
             };
             let below = past::accepted_below(&below, service);
+            let holder = state.map_or(Liveness::Unknown, past::holder);
             let past = ServicePast {
                 unreadable,
-                ..past::service(record, state, &below, &policy)
+                ..past::service(record, state, &below, &policy, &holder)
             };
             known.insert(service.clone(), past);
         }

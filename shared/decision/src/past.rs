@@ -6,7 +6,8 @@ use pilotage_config::{First, Proof};
 use pilotage_gate::{Carried, FirstSight, Held, History, Seen};
 use pilotage_gitrepo::Repository;
 use pilotage_ledger::{
-    Accepted, EndWord, Ending, EnvironmentRecord, Liveness, Monitor, Release, ReleaseState, ServiceRecord,
+    Accepted, EndWord, Ending, EnvironmentRecord, LinuxMachine, Liveness, Monitor, Release, ReleaseState,
+    ServiceRecord, liveness,
 };
 use pilotage_name::{CommitId, EnvironmentName, ReleaseId, ServiceName};
 
@@ -111,13 +112,15 @@ pub fn is_outdated(accepted: &Accepted, state: Option<&ReleaseState>, policy: &s
 }
 
 /// What is known of one service under today's `policy`, given by its hash. `below` are the records of the same service in
-/// the environments this one takes its changes from.
+/// the environments this one takes its changes from, `holder` is what is known of whoever holds its release. A release whose
+/// holder is gone is not under way: whoever comes next takes it over.
 #[must_use]
 pub fn service(
     record: Option<&ServiceRecord>,
     state: Option<&ReleaseState>,
     below: &[(EnvironmentName, Accepted)],
     policy: &str,
+    holder: &Liveness,
 ) -> ServicePast {
     let accepted = record.and_then(|record| record.accepted.as_ref());
     let outdated = accepted.is_some_and(|accepted| is_outdated(accepted, state, policy));
@@ -158,8 +161,15 @@ pub fn service(
         release: held.release.clone(),
         why: held.why.clone(),
     });
-    past.under_way = state.running.as_ref().map(|release| release.id.clone());
-    past.unsettled = unsettled(state, past.accepted.as_ref());
+    match &state.running {
+        Some(release) if matches!(holder, Liveness::Dead(_)) => {
+            past.unsettled = Some(under_way(release, holder))
+        }
+        running => {
+            past.under_way = running.as_ref().map(|release| release.id.clone());
+            past.unsettled = unsettled(state, past.accepted.as_ref());
+        }
+    }
     past.rejected = state
         .rejections
         .iter()
@@ -172,21 +182,28 @@ pub fn service(
 /// Why what was accepted does not run though nothing rejected it: the newest release of it came to no answer, or one of
 /// whatever else may have changed the target and left no proof.
 fn unsettled(state: &ReleaseState, accepted: Option<&Seen>) -> Option<String> {
-    if state.held.is_some() {
-        return None;
-    }
-    if let Some(doubtful) = &state.unsettled {
+    let of_it = |release: &&Release| accepted.is_some_and(|seen| seen.digest == release.begun.descriptor);
+    let proved = |release: &&Release| {
+        let proved = state.proved.as_ref();
+        proved.is_some_and(|proved| proved.descriptor == release.begun.descriptor)
+    };
+    let last = state.last().filter(of_it).filter(|last| !proved(last));
+    last.and_then(loose_end).or_else(|| {
+        let doubtful = state.unsettled.as_ref()?;
         let release = state.history.iter().rev().find(|release| release.id == *doubtful);
         let end = release.and_then(loose_end);
-        return Some(end.unwrap_or_else(|| format!("{doubtful} ended without proof")));
+        Some(end.unwrap_or_else(|| format!("{doubtful} ended without proof")))
+    })
+}
+
+/// What is known of whoever holds the release that goes on. Where this machine cannot be asked about itself, nobody is
+/// known to be gone.
+#[must_use]
+pub fn holder(state: &ReleaseState) -> Liveness {
+    match (&state.running, LinuxMachine::read()) {
+        (Some(running), Ok(machine)) => liveness(&running.begun.holder, &machine),
+        _ => Liveness::Unknown,
     }
-    let last = state.last()?;
-    let of_it = accepted.is_some_and(|accepted| accepted.digest == last.begun.descriptor);
-    let runs = state
-        .proved
-        .as_ref()
-        .is_some_and(|proved| proved.descriptor == last.begun.descriptor);
-    (of_it && !runs).then(|| loose_end(last)).flatten()
 }
 
 /// What is to be said of a release that goes on, by what is known of whoever holds it.

@@ -205,6 +205,11 @@ impl World {
 
     /// Begins a release of what was accepted last of shop.
     pub(crate) fn begin(&self, desk: &mut Desk, environment: &str) -> Lease {
+        self.begin_as(desk, environment, Holder::build("https://ci.example.com/7"))
+    }
+
+    /// The same for somebody.
+    pub(crate) fn begin_as(&self, desk: &mut Desk, environment: &str, holder: Holder) -> Lease {
         let (environment, service): (EnvironmentName, ServiceName) = (name(environment), name("shop"));
         let monitor = desk.ledger().monitor(&environment).unwrap();
         let accepted = monitor.services[&service].accepted.clone().unwrap();
@@ -222,16 +227,18 @@ impl World {
             version: accepted.version,
             plan: None,
             trigger: Trigger {
-                kind: TriggerKind::Monitor,
+                kind: TriggerKind::Hand,
                 by: "rita".to_owned(),
                 change: None,
             },
             decision: None,
-            holder: Holder::build("https://ci.example.com/7"),
+            holder,
             lasts: std::time::Duration::from_secs(600),
             retires: false,
         };
-        let begun = desk.ledger().begin(&[request], &mut |_, _| Ok(false)).unwrap();
+        let history = self.desk();
+        let mut is_ancestor = |older: &CommitId, newer: &CommitId| history.cache().is_ancestor(older, newer);
+        let begun = desk.ledger().begin(&[request], &mut is_ancestor).unwrap();
         match begun.into_iter().next() {
             Some(Begin::Begun(lease)) => lease,
             other => panic!("{other:?}"),

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use pilotage_decision::descriptors::{self, Resolved};
 use pilotage_decision::fault::{of_ledger, unreadable_policy};
-use pilotage_decision::{Access, Desk, Error, Still};
+use pilotage_decision::{Access, Desk, Error, Still, past};
 use pilotage_diagnostic::nearest;
-use pilotage_ledger::{LinuxMachine, Liveness, PastRecord, ReleaseChain, ReleaseState, liveness};
+use pilotage_ledger::{PastRecord, ReleaseChain};
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
 use pilotage_outcome::{Fault, StepReport};
 use pilotage_step::Context;
@@ -144,22 +144,13 @@ fn present(
     let known = Known {
         asks,
         state,
-        holder: &holder(state),
+        holder: &past::holder(state),
         decision,
         still,
         broken,
         commands: &desk.command_lines(),
     };
     Ok(Present::of(environment, service, known))
-}
-
-/// What is known of whoever holds the release that goes on. Where this machine cannot be asked about itself, nobody is
-/// known to be gone.
-fn holder(state: &ReleaseState) -> Liveness {
-    match (&state.running, LinuxMachine::read()) {
-        (Some(running), Ok(machine)) => liveness(&running.begun.holder, &machine),
-        _ => Liveness::Unknown,
-    }
 }
 
 fn asks(

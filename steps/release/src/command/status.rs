@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 
 use pilotage_command_line::CommandLines;
 use pilotage_decision::fault::{of_ledger, unreadable_policy};
-use pilotage_decision::{Desk, Error, Still, descriptors};
+use pilotage_decision::{Desk, Error, Still, descriptors, past};
 use pilotage_diagnostic::{printable, printable_lines};
 use pilotage_gate::Decision;
-use pilotage_ledger::{LinuxMachine, Liveness, Monitor, liveness};
+use pilotage_ledger::Monitor;
 use pilotage_name::{EnvironmentName, ServiceName};
 use pilotage_outcome::{Fault, StepReport};
 use pilotage_step::RepoArgs;
@@ -100,15 +100,10 @@ fn rows_of(desk: &mut Desk, environment: &EnvironmentName, monitor: &Monitor) ->
         .keys()
         .map(|service| (service.clone(), Row::never(environment.clone(), service.clone())))
         .collect();
-    // Where this machine cannot be asked about itself, nobody is known to be gone.
-    let machine = LinuxMachine::read().ok();
     for (service, chain) in desk.ledger().known_releases(environment).map_err(of_ledger)? {
         let row = match chain {
             Ok(chain) => {
-                let holder = match (&chain.state().running, &machine) {
-                    (Some(running), Some(machine)) => liveness(&running.begun.holder, machine),
-                    _ => Liveness::Unknown,
-                };
+                let holder = past::holder(chain.state());
                 Row::of(chain.state(), described.contains_key(&service), &holder)
             }
             Err(error) => Row::unreadable(environment.clone(), service.clone(), error.to_string()),

@@ -79,7 +79,7 @@ pub fn roll_back(
 ) -> Result<Rollback, Fault> {
     for _ in 0..branch::TRIES {
         let (branch, tip) = branch::tip(desk, &request.environment)?;
-        let target = match target::target(desk, request)? {
+        let target = match target::target(desk, request, &tip)? {
             Choice::Back(target) => target,
             Choice::Stands(standing) => return Ok(Rollback::Stands(standing)),
         };

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use pilotage_decision::Desk;
+use pilotage_decision::descriptors::{self, Resolved};
 use pilotage_decision::fault::of_ledger;
+use pilotage_decision::past;
 use pilotage_diagnostic::printable;
-use pilotage_ledger::{EndWord, Ending, Release, ReleaseState, TriggerKind};
+use pilotage_ledger::{EndWord, Ending, Liveness, Release, ReleaseState, TriggerKind};
 use pilotage_name::{CommitId, ReleaseId};
 use pilotage_outcome::Fault;
 
@@ -57,13 +59,15 @@ pub struct Standing {
     pub by: String,
 }
 
-/// Picks what to go back to. While a version is held that is what runs; else what was proved before what runs. What was
-/// rejected, or rolled back from, is gone back to only when it is named, by its version or a commit of it.
+/// Picks what to go back to. As long as the branch asks for anything else than what was proved to run, that is what runs;
+/// else what was proved before it. What was rejected, or rolled back from, is gone back to only when it is named, by its
+/// version or a commit of it. `asked` is the digest of what the branch asks for, where that can be read.
 ///
 /// # Errors
 /// In words, when there is nothing of that kind; with the versions there are, newest first.
 pub fn choose(
     state: &ReleaseState,
+    asked: Option<&str>,
     to: Option<&str>,
     commit: Option<&CommitId>,
 ) -> Result<Choice, (String, Vec<String>)> {
@@ -80,11 +84,14 @@ pub fn choose(
             change: proved.change.as_ref().map(|change| change.commit.clone()),
         });
     let candidates: Vec<RollbackTarget> = now.into_iter().chain(past).collect();
-    if !named && let Some(standing) = standing(state) {
+    let running = state.proved.as_ref().map(|proved| proved.descriptor.as_str());
+    let open = state.held.is_some() || state.unsettled.is_some() || asked != running;
+    if !named
+        && !open
+        && let Some(standing) = standing(state)
+    {
         return Ok(Choice::Stands(standing));
     }
-    let running = state.proved.as_ref().map(|proved| proved.descriptor.as_str());
-    let open = state.held.is_some() || state.unsettled.is_some();
     let found = match named {
         true => candidates.iter().find(|target| target.is(to, commit)),
         false => candidates.iter().find(|target| {
@@ -140,7 +147,7 @@ fn proved(release: &Release) -> Option<RollbackTarget> {
 
 /// The rollback that brought what runs, while nothing else was begun since.
 fn standing(state: &ReleaseState) -> Option<Standing> {
-    if state.running.is_some() || state.held.is_some() || state.unsettled.is_some() {
+    if state.running.is_some() {
         return None;
     }
     let now = state.proved.as_ref()?;
@@ -154,13 +161,32 @@ fn standing(state: &ReleaseState) -> Option<Standing> {
 }
 
 /// What a request means, by the record of the service.
-pub(super) fn target(desk: &mut Desk, request: &RollbackRequest) -> Result<Choice, Fault> {
-    let chain = desk
-        .ledger()
-        .release(&request.environment, &request.service)
-        .map_err(of_ledger)?;
+/// Nothing is picked while a release goes on: what would be pushed could not be released, and what runs is about to change.
+pub(super) fn target(desk: &mut Desk, request: &RollbackRequest, tip: &CommitId) -> Result<Choice, Fault> {
+    let RollbackRequest {
+        environment, service, ..
+    } = request;
+    let environments = desk.sight().environments();
+    let read = descriptors::read(desk.cache(), tip, environment, service, &environments);
+    let asked = match read.map_err(Fault::from)? {
+        Resolved::Valid(valid) => Some(valid.digest),
+        Resolved::Broken { .. } | Resolved::Absent => None,
+    };
+    let chain = desk.ledger().release(environment, service).map_err(of_ledger)?;
+    let holder = past::holder(chain.state());
+    if let Some(running) = &chain.state().running
+        && !matches!(holder, Liveness::Dead(_))
+    {
+        let goes_on = past::under_way(running, &holder);
+        let abandon = desk.command_lines().abandon(&running.id);
+        return Err(Fault::refused(format!(
+            "{service} in {environment} is being released already: {goes_on}; nothing was pushed"
+        ))
+        .help("go back when it has ended")
+        .help(format!("or give it up first: {abandon}")));
+    }
     let (to, commit) = (request.to.as_deref(), request.commit.as_ref());
-    choose(chain.state(), to, commit).map_err(|(why, versions)| {
+    choose(chain.state(), asked.as_deref(), to, commit).map_err(|(why, versions)| {
         let fault = Fault::refused(format!("{} in {}: {why}", request.service, request.environment));
         match versions.is_empty() {
             true => fault,

@@ -306,22 +306,31 @@ async fn a_rollback_that_is_asked_again_does_nothing_and_never_brings_back_what_
     // The same version released once more by hand: what was rolled back from is still not what comes next.
     let mut state = world.state("qa", "shop");
     state.history.last_mut().unwrap().begun.trigger.kind = TriggerKind::Hand;
-    let back = |state: &pilotage_ledger::ReleaseState, to| match choose(state, to, None) {
+    let runs = state.proved.as_ref().unwrap().descriptor.clone();
+    let runs = Some(runs.as_str());
+    let back = |state: &pilotage_ledger::ReleaseState, to| match choose(state, runs, to, None) {
         Ok(Choice::Back(target)) => target.version,
         other => panic!("{other:?}"),
     };
     assert_eq!(back(&state, None), "1.0.0");
     assert_eq!(back(&state, Some("1.2.0")), "1.2.0", "a person may name it");
     let third = state.history[2].begun.commit.clone();
-    match choose(&state, None, Some(&third)) {
+    match choose(&state, runs, None, Some(&third)) {
         Ok(Choice::Back(target)) => assert_eq!((target.version.as_str(), target.commit), ("1.2.0", third)),
         other => panic!("{other:?}"),
     }
     let nowhere = "0".repeat(40).parse().unwrap();
-    let (why, _) = choose(&state, None, Some(&nowhere)).unwrap_err();
+    let (why, _) = choose(&state, runs, None, Some(&nowhere)).unwrap_err();
     assert!(why.contains("nothing of 0000000000 was ever proved"), "{why}");
+    // Whatever else the branch asks for, be it nothing: what runs is what was proved last.
+    for asked in [None, Some("another")] {
+        match choose(&state, asked, None, None) {
+            Ok(Choice::Back(target)) => assert_eq!(target.version, "1.1.0"),
+            other => panic!("{other:?}"),
+        }
+    }
     state.history.remove(0);
-    let (why, versions) = choose(&state, None, None).unwrap_err();
+    let (why, versions) = choose(&state, runs, None, None).unwrap_err();
     assert!(why.contains("rejected or rolled back from"), "{why}");
     assert_eq!(versions, ["1.1.0", "1.2.0"]);
 
