@@ -19,11 +19,12 @@ use crate::command::binaries;
 /// Stops and starts the engine as the lines of standard input say, and ends it with them, which also happens when whoever
 /// holds the other end is killed.
 const KEEPER: &str = r#"
+home=$1
 ip link set lo up
 up() {
-dockerd --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" --host "unix://$1/docker.sock" \
-  --host tcp://127.0.0.1:2376 --tlsverify --tlscacert "$1/tls/ca.pem" --tlscert "$1/tls/cert.pem" \
-  --tlskey "$1/tls/key.pem" --bridge none --default-address-pool base=10.90.0.0/16,size=24 >>"$1/log" 2>&1 &
+dockerd --data-root "$home/data" --exec-root "$home/exec" --pidfile "$home/pid" --host "unix://$home/docker.sock" \
+  --host tcp://127.0.0.1:2376 --tlsverify --tlscacert "$home/tls/ca.pem" --tlscert "$home/tls/cert.pem" \
+  --tlskey "$home/tls/key.pem" --bridge none --default-address-pool base=10.90.0.0/16,size=24 >>"$home/log" 2>&1 &
 }
 down() {
 kill $!
@@ -32,8 +33,8 @@ wait $!
 up
 while read -r word; do "$word"; done
 down
-umount -R "$1/data" "$1/exec" 2>/dev/null
-rm -rf "$1"
+umount -R "$home/data" "$home/exec" 2>/dev/null
+rm -rf "$home"
 "#;
 /// The sample service that does nothing special.
 const BASE_IMAGE: &str = "sample-service:base";
