@@ -84,11 +84,8 @@ impl World {
     fn serving(&self) -> Vec<String> {
         let containers = self.engine.containers("pilotage.project=acme");
         let running = containers.iter().filter(|found| found["State"] == "running");
-        let version = |found: &Value| {
-            let image = found["Image"].as_str().unwrap_or_default();
-            image.rsplit(':').next().unwrap_or_default().to_owned()
-        };
-        running.map(version).collect()
+        let version = |found: &Value| found["Labels"]["pilotage.version"].as_str().map(str::to_owned);
+        running.filter_map(version).collect()
     }
 }
 
