@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use pilotage_outcome::{Change, CheckOutcome, CheckResult, Effects, Fault, StepReport};
-use pilotage_step::{Common, Context, DescriptorArgs, StepCli};
+use pilotage_step::{Common, Context, DescriptorArgs, OutputName, SecretName, StepCli};
 use serde_json::json;
 
 /// Comes to the end that it is told.
@@ -60,6 +60,22 @@ enum Ending {
 
 impl StepCli for Args {
     const CLEANUP: std::time::Duration = std::time::Duration::from_millis(300);
+
+    const SECRETS: &'static [SecretName] = &[SecretName {
+        env: "PILOTAGE_DEMO_TOKEN",
+        help: "What `secret` shows to nobody.",
+    }];
+
+    const OUTPUTS: &'static [OutputName] = &[
+        OutputName {
+            key: "version",
+            help: "The version it found.",
+        },
+        OutputName {
+            key: "token",
+            help: "The secret, which nobody sees.",
+        },
+    ];
 
     fn common(&self) -> &Common {
         &self.common

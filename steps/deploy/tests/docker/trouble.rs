@@ -217,12 +217,16 @@ fn one_that_dies_soon_after_it_was_well_leaves_the_old_one_serving() {
     world.image("1.0.0", &[]);
     world.web("1.0.0", "");
     world.deploy(&["--fence", "1"]).expect(0);
-    // Long enough to answer well, and too short to be switched to.
     world.image(
         "2.0.0",
         &[("SAMPLE_EXIT_AFTER", "250ms"), ("SAMPLE_EXIT_CODE", "5")],
     );
-    world.web("2.0.0", "");
+    // It answers well, and not for as long as is asked.
+    world.descriptor(&format!(
+        "version: \"2.0.0\"\nimage: {}/shop\nports: [{{name: http, port: 8080}}]\n\
+         healthcheck: {{timeout: 20s, interval: 20ms, threshold: 100, endpoints: [{{http: /health}}]}}\n",
+        world.project
+    ));
     world
         .deploy(&["--fence", "2"])
         .expect(1)
