@@ -160,9 +160,8 @@ impl Question<'_> {
     /// was cut off, and not what was rejected before it.
     fn standing_rejections(&self, past: &ServicePast) -> Result<(Option<Held>, Vec<Seen>), Error> {
         let mut held = past.held.clone();
-        let mut rejected = past.rejected.clone();
         let Some(accepted) = past.outdated.as_ref().or(past.accepted.as_ref()) else {
-            return Ok((held, rejected));
+            return Ok((held, past.rejected.clone()));
         };
         if let Some(hold) = &held {
             // What else was accepted last was accepted after the rejected, which had to be accepted for its own release.
@@ -170,17 +169,13 @@ impl Question<'_> {
                 held = None;
             }
         }
-        let mut again = false;
-        for seen in rejected.iter().filter(|seen| seen.digest == accepted.digest) {
-            again = self.comes_after(accepted, seen)?;
-            if !again {
-                break;
+        let mut standing = Vec::with_capacity(past.rejected.len());
+        for seen in &past.rejected {
+            if seen.digest != accepted.digest || !self.comes_after(accepted, seen)? {
+                standing.push(seen.clone());
             }
         }
-        if again {
-            rejected.retain(|seen| seen.digest != accepted.digest);
-        }
-        Ok((held, rejected))
+        Ok((held, standing))
     }
 
     /// Whether the commit of `newer` was made on top of that of `older`.

@@ -18,6 +18,7 @@ use crate::access::Access;
 use crate::collect::{Decided, Question};
 use crate::descriptors::{Resolved, Valid};
 use crate::error::Error;
+use crate::holder::holder;
 use crate::past::{self, EnvironmentPast, ServicePast};
 use crate::sight::{Sight, look, look_listed, look_past};
 
@@ -253,7 +254,7 @@ impl Desk {
                 None => None,
             };
             let below = past::accepted_below(&below, service);
-            let holder = state.map_or(Liveness::Unknown, past::holder);
+            let holder = state.map_or(Liveness::Unknown, holder);
             let past = ServicePast {
                 unreadable,
                 ..past::service(record, state, &below, &policy, &holder)

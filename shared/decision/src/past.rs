@@ -6,8 +6,7 @@ use pilotage_config::{First, Proof};
 use pilotage_gate::{Carried, FirstSight, Held, History, Seen};
 use pilotage_gitrepo::Repository;
 use pilotage_ledger::{
-    Accepted, EndWord, Ending, EnvironmentRecord, LinuxMachine, Liveness, Monitor, Release, ReleaseState,
-    ServiceRecord, liveness,
+    Accepted, EndWord, Ending, EnvironmentRecord, Liveness, Monitor, Release, ReleaseState, ServiceRecord,
 };
 use pilotage_name::{CommitId, EnvironmentName, ReleaseId, ServiceName};
 
@@ -194,16 +193,6 @@ fn unsettled(state: &ReleaseState, accepted: Option<&Seen>) -> Option<String> {
         let end = release.and_then(loose_end);
         Some(end.unwrap_or_else(|| format!("{doubtful} ended without proof")))
     })
-}
-
-/// What is known of whoever holds the release that goes on. Where this machine cannot be asked about itself, nobody is
-/// known to be gone.
-#[must_use]
-pub fn holder(state: &ReleaseState) -> Liveness {
-    match (&state.running, LinuxMachine::read()) {
-        (Some(running), Ok(machine)) => liveness(&running.begun.holder, &machine),
-        _ => Liveness::Unknown,
-    }
 }
 
 /// What is to be said of a release that goes on, by what is known of whoever holds it.

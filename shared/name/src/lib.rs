@@ -125,11 +125,13 @@ text_type!(
     ServiceName, |t: &str| check_label(t, 40), pattern "^[a-z][a-z0-9-]*[a-z0-9]$", max 40
 );
 
+fn is_hexadecimal(text: &str) -> bool {
+    text.bytes()
+        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
 fn check_commit(text: &str) -> Result<(), NameError> {
-    let hex = text
-        .bytes()
-        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    if hex && (text.len() == 40 || text.len() == 64) {
+    if is_hexadecimal(text) && (text.len() == 40 || text.len() == 64) {
         Ok(())
     } else {
         Err(NameError::Grammar {
@@ -155,10 +157,7 @@ impl CommitId {
 const SHORTEST_PREFIX: usize = 7;
 
 fn check_commit_prefix(text: &str) -> Result<(), NameError> {
-    let hex = text
-        .bytes()
-        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    if hex && (SHORTEST_PREFIX..=64).contains(&text.len()) {
+    if is_hexadecimal(text) && (SHORTEST_PREFIX..=64).contains(&text.len()) {
         Ok(())
     } else {
         Err(NameError::Grammar {

@@ -43,6 +43,18 @@ impl CheckOutcome {
         }
     }
 
+    /// The word in a list of answers for people.
+    #[must_use]
+    pub const fn answer(self) -> &'static str {
+        match self {
+            Self::Passed => "ok",
+            Self::Skipped => "skipped",
+            Self::Deadline => "cut",
+            Self::Unavailable => "no answer",
+            Self::Failed | Self::Invalid | Self::Refused | Self::Waiting => "failed",
+        }
+    }
+
     /// The outcome of a step whose only check ended so.
     #[must_use]
     pub const fn outcome(self) -> Outcome {

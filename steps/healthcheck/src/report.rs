@@ -210,13 +210,7 @@ pub(crate) fn data(plan: &EndpointPlan, ending: &Ending) -> Value {
 pub(crate) fn text(plan: &Plan, endings: &[Ending]) -> String {
     let mut text = String::new();
     for (plan, ending) in plan.endpoints.iter().zip(endings) {
-        let word = match ending.outcome {
-            CheckOutcome::Passed => "ok",
-            CheckOutcome::Skipped => "skipped",
-            CheckOutcome::Deadline => "cut",
-            CheckOutcome::Unavailable => "no answer",
-            _ => "failed",
-        };
+        let word = ending.outcome.answer();
         let _ = writeln!(text, "{word:<9} {}  {}", plan.endpoint.name, reason(ending));
         if ending.outcome != CheckOutcome::Passed {
             for line in detail(plan, ending).lines() {

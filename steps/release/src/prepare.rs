@@ -13,9 +13,6 @@ use crate::directory::Texts;
 use crate::plan::{PlanInputs, ReleasePlan};
 use crate::rollback::TRAILER;
 
-/// The largest quarantine list, in bytes.
-const LARGEST: u64 = 256 * 1024;
-
 /// The plan of one service, with the texts of its directory.
 #[derive(Clone, Debug)]
 pub struct Prepared {
@@ -96,11 +93,11 @@ fn quarantine(desk: &Desk, service: &ServiceName, approved: &Approved) -> Result
     if approved.valid.descriptor.regression.is_none() {
         return Ok(None);
     }
-    let path = format!("quarantine/{service}.yaml");
+    let path = pilotage_quarantine::path_of(service);
     let unreadable = || Fault::invalid(format!("`{path}` is no readable text"));
     match desk
         .cache()
-        .blob(&approved.commit, &path, LARGEST)
+        .blob(&approved.commit, &path, pilotage_quarantine::LARGEST)
         .map_err(of_git)?
     {
         File::Missing => Ok(None),

@@ -149,13 +149,7 @@ pub(crate) fn data(request: &RequestPlan, ending: &Ending) -> Value {
 pub(crate) fn text(plan: &Plan, endings: &[Ending]) -> String {
     let mut text = String::new();
     for (request, ending) in plan.requests.iter().zip(endings) {
-        let word = match ending.outcome {
-            CheckOutcome::Passed => "ok",
-            CheckOutcome::Skipped => "skipped",
-            CheckOutcome::Deadline => "cut",
-            CheckOutcome::Unavailable => "no answer",
-            _ => "failed",
-        };
+        let word = ending.outcome.answer();
         let latency = ending
             .latency()
             .map(|latency| format!(" ({:.1} ms)", latency.as_secs_f64() * 1e3));

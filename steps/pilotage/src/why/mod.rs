@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use pilotage_decision::descriptors::{self, Resolved};
 use pilotage_decision::fault::{of_ledger, unreadable_policy};
-use pilotage_decision::{Access, Desk, Error, Still, past};
+use pilotage_decision::{Access, Desk, Error, Still, holder};
 use pilotage_diagnostic::nearest;
 use pilotage_ledger::{PastRecord, ReleaseChain};
 use pilotage_name::{CommitId, EnvironmentName, ServiceName};
@@ -144,7 +144,7 @@ fn present(
     let known = Known {
         asks,
         state,
-        holder: &past::holder(state),
+        holder: &holder(state),
         decision,
         still,
         broken,

@@ -319,6 +319,6 @@ mod tests {
         );
         assert_eq!(folders(&["out/*.xml", "*.xml"]), [""], "all of it");
         assert_eq!(folders(&["output/a.xml", "out/a.xml"]), ["out", "output"]);
-        assert_eq!((last_name("/work/shop/"), last_name("/")), ("shop", "root"));
+        assert_eq!((last_name("/srv/shop/"), last_name("/")), ("shop", "root"));
     }
 }

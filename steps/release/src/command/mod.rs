@@ -7,11 +7,11 @@ mod look;
 mod plan;
 mod release;
 mod rollback;
+mod signing_key;
 mod status;
 mod version;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use pilotage_decision::{Access, Desk};
 use pilotage_ledger::{Holder, LinuxMachine};
@@ -58,17 +58,13 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
             signing_key,
             keep,
         } => {
-            let signing_key = match signing_key {
-                Some(path) => Some(Arc::new(rollback::signing_key(&cx, &path)?)),
-                None => None,
-            };
             let request = VersionRequest {
                 environment: repo.required_environment()?.clone(),
                 service: repo.required_service()?.clone(),
                 version: asked,
                 reason,
                 by,
-                signing_key,
+                signing_key: signing_key::read(&cx, signing_key.as_deref())?,
             };
             version::version(&cx, records, launcher, request, keep.as_deref()).await
         }
@@ -106,10 +102,6 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
             signing_key,
             keep,
         } => {
-            let signing_key = match signing_key {
-                Some(path) => Some(Arc::new(rollback::signing_key(&cx, &path)?)),
-                None => None,
-            };
             let request = RollbackRequest {
                 environment: repo.required_environment()?.clone(),
                 service: repo.required_service()?.clone(),
@@ -117,7 +109,7 @@ pub async fn run(args: Args, cx: Context) -> Result<StepReport, Fault> {
                 commit: records.asked(repo.commit.clone()).await?,
                 reason,
                 by,
-                signing_key,
+                signing_key: signing_key::read(&cx, signing_key.as_deref())?,
                 dry_run: cx.dry_run,
             };
             rollback::rollback(&cx, records, launcher, request, keep.as_deref()).await

@@ -1,11 +1,8 @@
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::Path;
 
 use pilotage_diagnostic::printable;
-use pilotage_gitrepo::SigningKey;
 use pilotage_outcome::{Effects, Fault, StepReport};
-use pilotage_secret::Secret;
 use pilotage_step::Context;
 
 use super::{Target, release};
@@ -14,23 +11,6 @@ use crate::records::Records;
 use crate::report::report;
 use crate::rollback::{Rollback, RollbackRequest, roll_back};
 use crate::service_end::ServiceEnd;
-
-/// No private key is longer than this many bytes.
-const LONGEST_KEY: u64 = 64 * 1024;
-
-/// Reads the key that signs the commit.
-pub(super) fn signing_key(cx: &Context, path: &Path) -> Result<SigningKey, Fault> {
-    let mut text = String::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(LONGEST_KEY).read_to_string(&mut text))
-        .map_err(|error| {
-            Fault::usage(format!("--signing-key: `{}` cannot be read", path.display())).caused_by(error)
-        })?;
-    let secret = Secret::new(text.as_str());
-    cx.redactor.register_named("SIGNING_KEY", &secret);
-    SigningKey::from_openssh(secret.expose())
-        .map_err(|error| Fault::usage(format!("--signing-key: {error}")).caused_by(error))
-}
 
 /// Goes back by a commit, and releases that.
 pub(super) async fn rollback(

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use pilotage_command_line::CommandLines;
 use pilotage_decision::fault::{of_ledger, unreadable_policy};
-use pilotage_decision::{Desk, Error, Still, descriptors, past};
+use pilotage_decision::{Desk, Error, Still, descriptors, holder};
 use pilotage_diagnostic::{printable, printable_lines};
 use pilotage_gate::Decision;
 use pilotage_ledger::Monitor;
@@ -103,7 +103,7 @@ fn rows_of(desk: &mut Desk, environment: &EnvironmentName, monitor: &Monitor) ->
     for (service, chain) in desk.ledger().known_releases(environment).map_err(of_ledger)? {
         let row = match chain {
             Ok(chain) => {
-                let holder = past::holder(chain.state());
+                let holder = holder(chain.state());
                 Row::of(chain.state(), described.contains_key(&service), &holder)
             }
             Err(error) => Row::unreadable(environment.clone(), service.clone(), error.to_string()),

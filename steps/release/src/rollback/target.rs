@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use pilotage_decision::Desk;
 use pilotage_decision::descriptors::{self, Resolved};
 use pilotage_decision::fault::of_ledger;
-use pilotage_decision::past;
+use pilotage_decision::{Desk, holder, past};
 use pilotage_diagnostic::printable;
 use pilotage_ledger::{EndWord, Ending, Liveness, Release, ReleaseState, TriggerKind};
 use pilotage_name::{CommitId, ReleaseId};
@@ -173,7 +172,7 @@ pub(super) fn target(desk: &mut Desk, request: &RollbackRequest, tip: &CommitId)
         Resolved::Broken { .. } | Resolved::Absent => None,
     };
     let chain = desk.ledger().release(environment, service).map_err(of_ledger)?;
-    let holder = past::holder(chain.state());
+    let holder = holder(chain.state());
     if let Some(running) = &chain.state().running
         && !matches!(holder, Liveness::Dead(_))
     {
